@@ -1,0 +1,85 @@
+"""Recordings read in blocks: WAV, FLAC, Ogg, MP3 and what else libsndfile reads.
+
+The only room that imports soundfile.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from livetag.errors import InputError
+
+FloatArray = npt.NDArray[np.float32]
+
+
+class AudioReader:
+    """An open recording or stream; a context manager. Raises `InputError` if it is no audio."""
+
+    def __init__(self, source: Path | int, **raw_format: object) -> None:
+        """Open a file or a file descriptor; `raw_format` as in `soundfile.SoundFile`."""
+        import soundfile
+
+        self._name = str(source) if isinstance(source, Path) else "standard input"
+        if isinstance(source, Path) and not source.is_file():
+            what = "is a folder" if source.is_dir() else "does not exist"
+            raise InputError(f"{source} {what}: name a recording")
+        try:
+            self._file = soundfile.SoundFile(source, closefd=False, **raw_format)
+        except (soundfile.LibsndfileError, OSError) as error:
+            reason = getattr(error, "error_string", str(error)).rstrip(".")
+            raise InputError(
+                f"{self._name} is no audio that can be read ({reason}): WAV, FLAC, Ogg and MP3 can"
+            ) from error
+        self.rate_hz = int(self._file.samplerate)
+        self.channels = int(self._file.channels)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def blocks(self, frames: int) -> Iterator[FloatArray]:
+        """Yield mono float32[n], n <= frames: the mean over the channels, as the reference does.
+
+        Raises `InputError` where the recording breaks off in the middle.
+        """
+        import soundfile
+
+        while True:
+            try:
+                block = self._file.read(frames, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                raise InputError(f"{self._name} cannot be read on: {error.error_string}") from error
+            if len(block) == 0:
+                return
+            mono: FloatArray = block[:, 0] if self.channels == 1 else block.mean(axis=1)
+            yield mono
+
+
+def open_stdin(raw_rate_hz: int | None, raw_channels: int) -> AudioReader:
+    """Standard input: a WAV stream, or raw s16le where its rate is given."""
+    if sys.stdin is None or sys.stdin.closed:
+        raise InputError("standard input is closed")
+    if sys.stdin.isatty():
+        raise InputError("standard input is a terminal: pipe a WAV stream into livetag")
+    if raw_rate_hz is None:
+        return AudioReader(sys.stdin.fileno())
+    return AudioReader(
+        sys.stdin.fileno(),
+        format="RAW",
+        subtype="PCM_16",
+        endian="LITTLE",
+        samplerate=raw_rate_hz,
+        channels=raw_channels,
+    )

@@ -1,0 +1,86 @@
+"""Whole recordings, as the reference's inference does them: the mean of the scores over frames."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from livetag.audio.reader import AudioReader
+from livetag.audio.resample import Resampler
+from livetag.errors import InputError
+from livetag.events import FloatArray
+from livetag.yamnet.classifier import Classifier
+from livetag.yamnet.features import PatchStream
+from livetag.yamnet.params import Params
+
+_BLOCK_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The scores, float32[521], of one patch that starts at `start_s`."""
+
+    number: int
+    start_s: float
+    end_s: float
+    scores: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A recording's scores, float32[521]: the mean over its frames."""
+
+    seconds: float
+    frames: int
+    mean_scores: FloatArray
+
+    def top(self, count: int) -> list[int]:
+        """The classes with the highest mean scores, best first."""
+        order: list[int] = np.argsort(-self.mean_scores, kind="stable")[:count].tolist()
+        return order
+
+
+class Recording:
+    """One recording, read and classified in blocks: its length does not matter to memory.
+
+    Raises `InputError` where it is no audio, or holds none.
+    """
+
+    def __init__(self, path: Path, classifier: Classifier, params: Params) -> None:
+        self._path = path
+        self._classifier = classifier
+        self._params = params
+        self._seconds = 0.0
+        self._frames = 0
+        self._score_sum = np.zeros(params.num_classes, np.float64)
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield every frame, the last one padded with zeros as the reference does."""
+        patches = PatchStream(self._params)
+        with AudioReader(self._path) as reader:
+            resampler = Resampler(reader.rate_hz, self._params.sample_rate_hz)
+            for block in reader.blocks(max(1, round(reader.rate_hz * _BLOCK_SECONDS))):
+                self._seconds += len(block) / reader.rate_hz
+                yield from self._classify(patches.push(resampler.push(block)))
+            if self._seconds == 0.0:
+                raise InputError(f"{self._path} holds no sound: it has a header and no samples")
+            rest = resampler.push(np.empty(0, np.float32), last=True)
+            yield from self._classify(patches.push(rest))
+            yield from self._classify(patches.finish())
+
+    def clip(self) -> Clip:
+        """The result; reads what `frames` has not been asked for."""
+        if self._frames == 0:
+            for _ in self.frames():
+                pass
+        mean = (self._score_sum / self._frames).astype(np.float32)
+        return Clip(self._seconds, self._frames, mean)
+
+    def _classify(self, patches: Iterator[tuple[int, FloatArray]]) -> Iterator[Frame]:
+        for first_sample, patch in patches:
+            scores = self._classifier(patch).scores
+            self._score_sum += scores
+            start_s = first_sample / self._params.sample_rate_hz
+            yield Frame(self._frames, start_s, start_s + self._params.window_seconds, scores)
+            self._frames += 1

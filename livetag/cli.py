@@ -1,0 +1,329 @@
+"""Commands and options: the only room that builds a `Config` and puts the others together.
+
+Rooms are imported by the command that needs them: what is not used costs no start-up time and
+need not be installed.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+# One frame's arithmetic is too small to share between threads, and sharing it would spin a core.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from livetag import __version__
+from livetag.errors import InputError, LivetagError, ModelError
+from livetag.resources import cache_dir
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from livetag.config import Config
+    from livetag.sources.base import Source
+    from livetag.yamnet.compile import CompiledModel
+
+_INTERRUPTED = 130  # as shells report a program that Ctrl-C ended
+_NOT_KEYS = {"run", "config"}  # of a command's options; all others are keys of the configuration
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code. No user error shows a traceback."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.run
+    try:
+        code = command(options)
+        sys.stdout.flush()
+        return code
+    except LivetagError as error:
+        print(f"livetag: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output went away. Nothing can be said there, not at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return LivetagError.exit_code
+    except KeyboardInterrupt:
+        print("livetag: stopped", file=sys.stderr)
+        return 0 if command is _monitor else _INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="livetag",
+        description="Listens to a microphone and says what it hears.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"livetag {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_monitor(commands)
+    _add_classify(commands)
+    devices = commands.add_parser("devices", help="input devices, the default marked")
+    devices.set_defaults(run=_devices)
+    model = commands.add_parser("model", help="the model: fetch it, or what is known of it")
+    actions = model.add_subparsers(required=True, metavar="ACTION")
+    fetch = actions.add_parser("fetch", help="fetch and compile the weights, if they are missing")
+    info = actions.add_parser("info", help="source, hash, parameters, runtime and cache paths")
+    for action, run in ((fetch, _model_fetch), (info, _model_info)):
+        _add_weights(action)
+        action.set_defaults(run=run)
+    return parser
+
+
+def _add_monitor(commands: Any) -> None:
+    parser = commands.add_parser(
+        "monitor",
+        help="listen, show, alert, log",
+        description="Listens, shows what it hears, alerts on the classes you choose, logs events.",
+        epilog="Every option can stand in the configuration file, too: see config/default.toml.",
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--device", metavar="NAME|INDEX", help="the microphone to listen to")
+    source.add_argument("--input", metavar="FILE|-", help="a recording, or a stream on stdin")
+    source.add_argument("--demo", action="store_true", help="the built-in minute of sounds")
+    add("--rate", type=int, metavar="HZ", help="stdin is raw s16le at this rate")
+    add("--channels", type=int, metavar="N", help="channels of raw stdin (default 1)")
+    add("--fast", action="store_true", help="replay as fast as it goes")
+    add("--duration", dest="duration_seconds", type=float, metavar="SECONDS", help="of audio")
+    add("--config", metavar="NAME|PATH", help="a preset (baby, home, default) or a TOML file")
+    add(
+        "--hop",
+        dest="patch_hop_seconds",
+        type=float,
+        metavar="SECONDS",
+        help="from window to window: a multiple of 0.01 (default 0.48)",
+    )
+    add("--threshold", type=float, metavar="SCORE", help="at which events start (default 0.5)")
+    add(
+        "--alert",
+        action="append",
+        metavar="LABEL[=SCORE]",
+        help="alert on this class, instead of the configured ones; may be repeated",
+    )
+    add("--top", type=int, metavar="N", help="classes on the dashboard (default 10)")
+    add("--csv", metavar="PATH", help="append every event to this log")
+    add("--json", action="store_true", help="stdout gets one JSON object a line")
+    add("--dashboard", action=argparse.BooleanOptionalAction, help="draw it, or do not")
+    _add_weights(parser)
+    parser.set_defaults(run=_monitor)
+
+
+def _add_classify(commands: Any) -> None:
+    parser = commands.add_parser(
+        "classify",
+        help="top classes of recordings, as the reference does",
+        description="Prints the classes with the highest mean score over each recording's frames.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("--top", type=int, metavar="N", help="classes to print (default 5)")
+    parser.add_argument(
+        "--hop",
+        type=float,
+        default=0.48,
+        metavar="SECONDS",
+        help="from frame to frame: a multiple of 0.01 (default 0.48)",
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object a file")
+    form.add_argument("--frames", action="store_true", help="one CSV row a frame and class")
+    _add_weights(parser)
+    parser.set_defaults(run=_classify)
+
+
+def _add_weights(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--weights",
+        default=argparse.SUPPRESS,
+        metavar="PATH",
+        help="YAMNet's weights: an HDF5 file or a SavedModel folder",
+    )
+
+
+def _monitor(options: argparse.Namespace) -> int:
+    from livetag.config import load
+    from livetag.detector import Detector, alert_thresholds
+    from livetag.monitor import STOP_SIGNALS, Monitor
+    from livetag.state import MonitorState
+    from livetag.yamnet.classifier import LiteRTClassifier
+    from livetag.yamnet.labels import class_map
+    from livetag.yamnet.params import Params
+
+    for number in STOP_SIGNALS:  # while things are being set up
+        signal.signal(number, signal.default_int_handler)
+    console = _stderr()
+    keys = {key: value for key, value in vars(options).items() if key not in _NOT_KEYS}
+    config, ignored = load(getattr(options, "config", None), keys)
+    for message in ignored:
+        _say(console, message)
+    labels = class_map()
+    params = Params(patch_hop_seconds=config.patch_hop_seconds)
+    alerts = alert_thresholds(config.alert, labels, config.threshold)
+    source = _source(config)
+    classifier = LiteRTClassifier(_model(config.weights, console).content)
+    detector = Detector(labels, params, config.threshold, alerts, config.hold_seconds)
+    state = MonitorState(
+        labels=labels,
+        params=params,
+        source_name=source.name,
+        rate_hz=source.rate_hz,
+        alert_thresholds={label.index: own for label, own in alerts.items()},
+        threshold=config.threshold,
+        started_at=time.monotonic(),
+    )
+    dashboard = console.is_terminal if config.dashboard is None else config.dashboard
+    dashboard = dashboard and not console.is_dumb_terminal
+    return Monitor(
+        source=source,
+        classifier=classifier,
+        detector=detector,
+        params=params,
+        state=state,
+        sinks=_sinks(config, source.name, dashboard),
+        console=console,
+        dashboard_top=config.top if dashboard else None,
+        duration_seconds=config.duration_seconds,
+    ).run()
+
+
+def _source(config: "Config") -> "Source":
+    if config.demo:
+        from livetag.sources.demo import DemoSource
+
+        return DemoSource(config.fast)
+    if config.input == "-":
+        from livetag.sources.file import StdinSource
+
+        return StdinSource(config.rate, config.channels)
+    if config.input is not None:
+        from livetag.sources.file import FileSource
+
+        return FileSource(Path(config.input), config.fast)
+    from livetag.sources.microphone import Microphone
+
+    return Microphone(None if config.device is None else str(config.device))
+
+
+def _sinks(config: "Config", source: str, dashboard: bool) -> list[Any]:
+    from livetag.sinks.console import ConsoleSink
+    from livetag.sinks.csv_log import CsvSink
+
+    covered = dashboard and sys.stdout.isatty()  # the dashboard has the terminal to itself
+    sinks: list[Any] = [ConsoleSink(sys.stdout, source, config.json, held=covered)]
+    if config.csv is not None:
+        sinks.append(CsvSink(Path(config.csv), source))
+    return sinks
+
+
+def _model(named: str | None, console: "Console") -> "CompiledModel":
+    """The compiled model; where it has to be fetched, with a progress bar."""
+    from livetag.yamnet.compile import find_model, obtain_model
+
+    path = Path(named) if named else None
+    ready = find_model(path, cache_dir())
+    if ready is not None:
+        return ready
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None, visible=False)
+
+        def progress(what: str, done: int, total: int) -> None:
+            text = f"Fetching YAMNet's weights ({what})"
+            bar.update(task, description=text, completed=done, total=total, visible=True)
+
+        model = obtain_model(path, cache_dir(), progress, lambda text: _say(bar.console, text))
+    _say(console, f"The model is ready, and kept in {model.path.parent}")
+    return model
+
+
+def _named_weights(options: argparse.Namespace) -> str | None:
+    return getattr(options, "weights", None) or os.environ.get("LIVETAG_WEIGHTS") or None
+
+
+def _classify(options: argparse.Namespace) -> int:
+    from livetag.report import PRINTERS
+    from livetag.yamnet.classifier import LiteRTClassifier
+    from livetag.yamnet.labels import class_map
+    from livetag.yamnet.params import Params
+
+    params = Params(patch_hop_seconds=options.hop)
+    form = "json" if options.json else "frames" if options.frames else "text"
+    classifier = LiteRTClassifier(_model(_named_weights(options), _stderr()).content)
+    printer = PRINTERS[form](sys.stdout, class_map(), options.top)
+    code = 0
+    for path in options.files:
+        try:
+            printer.recording(path, classifier, params)
+        except InputError as error:  # the other recordings are still wanted
+            print(f"livetag: {error}", file=sys.stderr)
+            code = error.exit_code
+    return code
+
+
+def _devices(options: argparse.Namespace) -> int:
+    from livetag.sources.microphone import input_devices
+
+    devices = input_devices()
+    if not devices:
+        raise InputError("no input device was found")
+    width = max(len(device.name) for device in devices)
+    for device in devices:
+        mark = "*" if device.default else " "
+        print(
+            f"{mark} {device.index:3}  {device.name:{width}}  {device.rate_hz} Hz  "
+            f"{device.channels} ch  {device.host_api}"
+        )
+    return 0
+
+
+def _model_fetch(options: argparse.Namespace) -> int:
+    model = _model(_named_weights(options), _stderr())
+    print(model.path)
+    return 0
+
+
+def _model_info(options: argparse.Namespace) -> int:
+    from importlib.metadata import version
+
+    from livetag.yamnet.compile import find_model
+
+    named = _named_weights(options)
+    model = find_model(Path(named) if named else None, cache_dir())
+    if model is None:
+        raise ModelError(
+            f"no model is compiled yet in {cache_dir()}: `livetag model fetch` gets the published "
+            "weights and compiles them"
+        )
+    report = model.report
+    published = "published" if report.weights_published else "NOT the published ones"
+    for name, value in (
+        ("weights", f"{published}, {report.weights_source}"),
+        ("weights SHA-256", report.weights_sha256),
+        ("parameters", f"{report.parameters:,}"),
+        ("compiled by", f"TensorFlow {report.tensorflow}, Keras {report.keras}"),
+        ("compiled model", model.path),
+        ("compiled SHA-256", report.sha256),
+        ("differs from Keras", f"by {report.max_difference:.1e} at most"),
+        ("runtime", f"LiteRT {version('ai-edge-litert')}, float32, 1 thread"),
+        ("cache", cache_dir()),
+    ):
+        print(f"{name + ':':20}{value}")
+    return 0
+
+
+def _stderr() -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def _say(console: "Console", message: str) -> None:
+    console.print(f"livetag: {message}", markup=False, soft_wrap=True)

@@ -1,0 +1,299 @@
+"""The live screen: `MonitorState` to rich segments. Pure: it reads no clock and prints nothing.
+
+Every line is built to the width it has, so that a frame costs little and fits any terminal. Only
+the terminal's own sixteen colours are used: they suit its background, dark or light.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
+from rich.style import Style
+
+from livetag.events import FloatArray
+from livetag.state import MonitorState
+
+_PLAIN = Style.null()
+_BOLD = Style(bold=True)
+_DIM = Style(dim=True)
+_BAR = Style(color="green")
+_LOUD = Style(color="yellow")
+_ALERT = Style(color="red", bold=True)
+_TITLE = Style(color="blue", bold=True)
+
+_FLOOR_DBFS = -60.0
+_LOUD_DBFS = -12.0
+_HOT_DBFS = -3.0
+_STALLED_AFTER_S = 1.0
+
+Line = list[Segment]
+
+
+@dataclass(frozen=True)
+class _Glyphs:
+    """Characters to draw with; the second set is for terminals that know ASCII only."""
+
+    eighths: str
+    spark: str
+    mark: str
+    threshold: str
+    rule: str
+    dot: str
+    ellipsis: str
+
+
+_UNICODE = _Glyphs(" ▏▎▍▌▋▊▉█", " ▁▂▃▄▅▆▇█", "│", "┊", "─", "·", "…")
+_ASCII = _Glyphs("    ####", " ..::!!|#", "|", ":", "-", "|", "~")
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """Draws one state, `top` classes at the most, at whatever size the terminal has."""
+
+    state: MonitorState
+    top: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        glyphs = _ASCII if options.ascii_only else _UNICODE
+        height = options.height or console.height
+        for number, line in enumerate(self.lines(options.max_width, height, glyphs)):
+            if number:
+                yield Segment.line()
+            yield from line
+
+    def lines(self, width: int, height: int, glyphs: _Glyphs = _UNICODE) -> list[Line]:
+        """Exactly `height` lines, none wider than `width` cells."""
+        state = self.state
+        draw = _Painter(width, glyphs)
+        notices = list(state.notices)[-2:] if height >= 12 else []
+        fixed = 5 + len(notices)  # header, level, two rules, footer
+        classes = max(1, min(self.top, (height - fixed) * 2 // 3))
+        listed = max(0, height - fixed - classes)
+        lines = [
+            draw.header(state),
+            draw.level(state),
+            draw.rule("Top classes", "last half minute"),
+            *draw.classes(state, classes),
+            draw.columns_rule(f"Sounding now ({len(state.sounding)})", f"Alerts ({state.alerts})"),
+            *draw.columns(
+                draw.sounding(state, listed, draw.column_width),
+                draw.alerts(state, listed, draw.column_width),
+                listed,
+            ),
+            *(draw.fit([(notice, _ALERT)]) for notice in notices),
+            draw.footer(state),
+        ]
+        return lines[:height]
+
+
+class _Painter:
+    """Builds lines for one width."""
+
+    def __init__(self, width: int, glyphs: _Glyphs) -> None:
+        self.width = width
+        self.column_width = (width - 3) // 2
+        self._glyphs = glyphs
+
+    def header(self, state: MonitorState) -> Line:
+        rate = f"{state.rate_hz / 1000:g} kHz"
+        left = [(" livetag ", _TITLE), (f" {state.source_name}", _BOLD), (f"  {rate}", _PLAIN)]
+        if state.silent_s >= _STALLED_AFTER_S:
+            left.append((f"   NO AUDIO for {duration(state.silent_s)}", _ALERT))
+        return self.spread(left, [("Ctrl-C ends ", _DIM)])
+
+    def level(self, state: MonitorState) -> Line:
+        """A meter from -60 to 0 dBFS: the bar is the loudness (RMS), the mark the held peak."""
+        rms = state.level.rms_dbfs if state.level else -np.inf
+        label, after = " Level  ", f"{decibels(rms)} dBFS  peak {decibels(state.peak_dbfs)} "
+        clip = "CLIP " if state.clipping else "     "
+        room = max(4, self.width - len(label) - len(after) - len(clip) - 2)
+        filled, peak = self._place(rms, room), self._place(state.peak_dbfs, room)
+        loud, hot = self._place(_LOUD_DBFS, room), self._place(_HOT_DBFS, room)
+        cells: Line = []
+        full, empty = self._glyphs.eighths[-1], self._glyphs.dot
+        for begin, end, style in ((0, loud, _BAR), (loud, hot, _LOUD), (hot, room, _ALERT)):
+            bar = max(0, min(filled, end) - begin)
+            text = full * bar + empty * (end - begin - bar)
+            if begin <= peak - 1 < end:
+                at = peak - 1 - begin
+                text = text[:at] + self._glyphs.mark + text[at + 1 :]
+            cells.append(Segment(text[:bar], style))
+            cells.append(Segment(text[bar:], style if begin <= peak - 1 < end else _DIM))
+        return self.fit([(label, _PLAIN), *cells, ("  ", _PLAIN), (after, _PLAIN), (clip, _ALERT)])
+
+    def _place(self, dbfs: float, room: int) -> int:
+        share = (max(dbfs, _FLOOR_DBFS) - _FLOOR_DBFS) / -_FLOOR_DBFS
+        return min(room, round(share * room))
+
+    def classes(self, state: MonitorState, count: int) -> list[Line]:
+        """A row a class: name, bar with its threshold, score, and the last half minute."""
+        name_width = max(12, min(36, self.width * 3 // 10))
+        spark_width = min(62, (self.width - name_width - 12) * 2 // 5)
+        bar_width = min(60, self.width - name_width - spark_width - 12)
+        history = state.history()
+        lines = []
+        for index in state.top(count):
+            score = float(history[-1, index])
+            threshold = state.threshold_of(index)
+            alerting = index in state.alert_thresholds and score >= threshold
+            style = _ALERT if alerting else _BAR
+            name_style = _ALERT if alerting else _BOLD if score >= threshold else _PLAIN
+            marker = "!" if index in state.alert_thresholds else " "
+            lines.append(
+                self.fit(
+                    [
+                        (f"{marker}{self._cut(state.labels[index].name, name_width)} ", name_style),
+                        *self._bar(score, threshold, bar_width, style),
+                        (f" {score:4.2f}  ", name_style),
+                        (self._spark(history[:, index], state.history_windows, spark_width), style),
+                    ]
+                )
+            )
+        return lines + [self.fit([])] * (count - len(lines))
+
+    def _bar(self, score: float, threshold: float, width: int, style: Style) -> Line:
+        """A bar to an eighth of a cell, with a mark where the threshold is."""
+        eighths = round(min(max(score, 0.0), 1.0) * width * 8)
+        whole, rest = divmod(eighths, 8)
+        text = self._glyphs.eighths[-1] * whole
+        if rest and whole < width:
+            text += self._glyphs.eighths[rest]
+        text = text.ljust(width)
+        at = min(width - 1, int(threshold * width))
+        if at < len(text.rstrip()):
+            return [Segment(text, style)]
+        return [
+            Segment(text[:at], style),
+            Segment(self._glyphs.threshold, _DIM),
+            Segment(text[at + 1 :], style),
+        ]
+
+    def _spark(self, scores: FloatArray, windows: int, width: int) -> str:
+        """The highest score in each of `width` equal parts of the last half minute."""
+        padded = np.zeros(windows, np.float32)
+        padded[windows - len(scores) :] = scores
+        edges = np.linspace(0, windows, width + 1).astype(int)
+        begins = np.minimum(edges[:-1], windows - 1)
+        peaks = np.maximum.reduceat(padded, begins)
+        levels = np.ceil(np.clip(peaks, 0.0, 1.0) * 8 - 0.4).astype(int)
+        return "".join(self._glyphs.spark[level] for level in levels.tolist())
+
+    def sounding(self, state: MonitorState, rows: int, width: int) -> list[Line]:
+        """Events that go on, alerts first, then the youngest; each with its age."""
+        events = sorted(
+            state.sounding.values(), key=lambda event: (not event.alert, -event.start_s)
+        )
+        lines = []
+        for event in events[:rows]:
+            age = duration(state.sounding_for(event)).rjust(7)
+            name = self._cut(event.label.name, max(1, width - len(age) - 2))
+            lines.append([Segment(f" {name} {age}", _ALERT if event.alert else _PLAIN)])
+        return lines
+
+    def alerts(self, state: MonitorState, rows: int, width: int) -> list[Line]:
+        """The latest alerts, newest first, with local time and score."""
+        newest = list(state.latest_alerts)[::-1][:rows]
+        lines = []
+        for event in newest:
+            clock = datetime.fromtimestamp(event.time).strftime("%H:%M:%S")
+            name = self._cut(event.label.name, max(1, width - 16))
+            style = _ALERT if state.sounding.get(event.label.index) is event else _PLAIN
+            lines.append([Segment(f" {clock}  {name} {event.score:4.2f}", style)])
+        return lines
+
+    def footer(self, state: MonitorState) -> Line:
+        parts = [
+            f"{state.windows_per_second:.1f} windows/s",
+            f"{milliseconds(state.compute_s, 1)} each",
+            f"latency {milliseconds(state.latency_s)}",
+        ]
+        lost = f"lost {state.lost_seconds:.1f} s" if state.gaps else "lost nothing"
+        dot = f" {self._glyphs.dot} "
+        return self.fit(
+            [
+                (f" {dot.join(parts)}{dot}", _DIM),
+                (lost, _ALERT if state.gaps else _DIM),
+                (f"{dot}up {duration(state.uptime_s)}", _DIM),
+            ]
+        )
+
+    def rule(self, left: str, right: str) -> Line:
+        line = self._glyphs.rule
+        middle = max(0, self.width - cell_len(left) - cell_len(right) - 8)
+        return self.fit(
+            [
+                (f"{line * 2} ", _DIM),
+                (left, _TITLE),
+                (f" {line * middle} ", _DIM),
+                (right, _TITLE),
+                (f" {line * 2}", _DIM),
+            ]
+        )
+
+    def columns_rule(self, left: str, right: str) -> Line:
+        line = self._glyphs.rule
+        pieces: list[tuple[str, Style]] = []
+        for title, room in ((left, self.column_width + 3), (right, self.width)):
+            rest = max(0, room - cell_len(title) - 4)
+            pieces += [(f"{line * 2} ", _DIM), (title, _TITLE), (f" {line * rest}", _DIM)]
+        return self.fit(pieces)
+
+    def columns(self, left: list[Line], right: list[Line], rows: int) -> list[Line]:
+        """Two lists side by side."""
+        lines = []
+        for row in range(rows):
+            first = left[row] if row < len(left) else []
+            second = right[row] if row < len(right) else []
+            used = Segment.get_line_length(first)
+            space = Segment(" " * (self.column_width + 3 - used))
+            lines.append(self.fit([*first, space, *second]))
+        return lines
+
+    def spread(self, left: list[tuple[str, Style]], right: list[tuple[str, Style]]) -> Line:
+        """One list at the left edge, the other at the right, if there is room for both."""
+        used = sum(cell_len(text) for text, _ in (*left, *right))
+        if used >= self.width:
+            return self.fit(left)
+        return self.fit([*left, (" " * (self.width - used), _PLAIN), *right])
+
+    def fit(self, pieces: Iterable[Segment | tuple[str, Style]]) -> Line:
+        """Pieces as one line of exactly the painter's width."""
+        line = [piece if isinstance(piece, Segment) else Segment(*piece) for piece in pieces]
+        return Segment.adjust_line_length(line, self.width)
+
+    def _cut(self, text: str, width: int) -> str:
+        """Text in exactly `width` cells."""
+        if cell_len(text) > width:
+            text = set_cell_size(text, width - 1).rstrip() + self._glyphs.ellipsis
+        return set_cell_size(text, width)
+
+
+def duration(seconds: float) -> str:
+    """A duration for people: 7 s, 3:07, 2:03:07, 4 d 02:03."""
+    whole = int(seconds)
+    minutes, secs = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours:02}:{minutes:02}"
+    if hours:
+        return f"{hours}:{minutes:02}:{secs:02}"
+    return f"{minutes}:{secs:02}" if minutes else f"{secs} s"
+
+
+def milliseconds(seconds: float | None, places: int = 0) -> str:
+    return "- ms" if seconds is None else f"{seconds * 1e3:.{places}f} ms"
+
+
+def decibels(dbfs: float) -> str:
+    """A level in six columns, as far down as 24 bits go."""
+    return "  -inf" if dbfs < -144.0 else f"{dbfs:6.1f}"
+
+
+def render(state: MonitorState, top: int) -> Dashboard:
+    """The state as something rich prints."""
+    return Dashboard(state, top)

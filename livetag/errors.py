@@ -1,0 +1,33 @@
+"""The errors a user can meet, each with the exit code it means.
+
+    LivetagError          1   something failed while running
+    ├── UsageError        2   an option, a configuration or a label is wrong
+    ├── InputError        3   no usable input: no microphone, a file that is no audio
+    └── ModelError        4   no model: weights cannot be had, or are not the right ones
+
+A message says what happened and, where something can be done, what to do.
+"""
+
+
+class LivetagError(Exception):
+    """An error whose message is meant for the user; no traceback is shown for it."""
+
+    exit_code = 1
+
+
+class UsageError(LivetagError):
+    """An option, a configuration key, a label or a hop that cannot be taken."""
+
+    exit_code = 2
+
+
+class InputError(LivetagError):
+    """No usable input: no device, no such device, or a file that is no audio."""
+
+    exit_code = 3
+
+
+class ModelError(LivetagError):
+    """No model to run: weights missing, damaged or of the wrong shape."""
+
+    exit_code = 4

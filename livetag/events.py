@@ -1,0 +1,104 @@
+"""The types that flow: audio blocks in; levels, scores, events and gaps out.
+
+Seconds named `..._s` count from the start of the stream, lost audio included. Times named `time`
+are UNIX times in seconds: `Anchor` relates the two.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from livetag.yamnet.labels import Label
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class AudioBlock:
+    """Mono audio, float32[n] in [-1, 1], at its source's own rate.
+
+    `first_sample` counts from the start of the stream. `lost_before` samples are missing just
+    before this block, for `gap_reason`. `wall_time` is the UNIX time of the first sample: set on
+    the first block and after a gap. `captured_at` is the monotonic time at which the last sample
+    came in, where that means something. A block without samples says only that time has passed.
+    """
+
+    samples: FloatArray
+    first_sample: int
+    lost_before: int = 0
+    gap_reason: str = ""
+    wall_time: float | None = None
+    captured_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """Where the stream's seconds stand on the wall clock, until the next gap."""
+
+    stream_s: float
+    unix_time: float
+
+    def time_at(self, stream_s: float) -> float:
+        return self.unix_time + (stream_s - self.stream_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Loudness of one block, in dBFS of a full-scale square wave; `-inf` for digital silence."""
+
+    end_s: float
+    rms_dbfs: float
+    peak_dbfs: float
+    clipped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """One window's scores, float32[521], and embedding, float32[1024]."""
+
+    start_s: float
+    end_s: float
+    scores: FloatArray
+    embedding: FloatArray
+    captured_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventStart:
+    """A label reached its threshold. `alert`: the user asked to be told."""
+
+    label: Label
+    time: float
+    start_s: float
+    score: float
+    threshold: float
+    alert: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EventEnd:
+    """The event is over: from its first window over the threshold to the last one's end."""
+
+    start: EventStart
+    end_time: float
+    end_s: float
+    peak_score: float
+    mean_score: float
+    windows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Audio that was not heard: lost between capture and analysis, or never captured."""
+
+    time: float
+    start_s: float
+    lost_seconds: float
+    reason: str
+
+
+Record = EventStart | EventEnd | Gap
+"""What sinks write."""
+Item = Level | Scores | Record
+"""What the pipeline yields."""

@@ -1,0 +1,283 @@
+"""The live program: a source, a worker that runs the pipeline, and a main thread that shows it.
+
+Activities:
+
+- the source's own, where it has one (PortAudio's callback, the reader of standard input);
+- the worker: takes blocks from the source, runs `analyze`, and hands what it yields over a bounded
+  queue. It alone does model work. Where main is slow, it waits; the microphone's ring then fills,
+  and what no longer fits is counted as lost;
+- main: writes records to the sinks and draws the dashboard.
+"""
+
+import contextlib
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from types import FrameType
+
+from rich.console import Console
+from rich.live import Live
+
+from livetag.dashboard import render
+from livetag.detector import Detector
+from livetag.errors import LivetagError
+from livetag.events import AudioBlock, Gap, Item, Level, Record, Scores
+from livetag.pipeline import analyze
+from livetag.sinks.base import Sink
+from livetag.sources.base import Source, limited
+from livetag.state import MonitorState
+from livetag.yamnet.classifier import Classifier
+from livetag.yamnet.params import Params
+
+QUEUE_ITEMS = 256
+FRAME_SECONDS = 0.25
+"""Seconds between frames of the dashboard: as often as a level meter needs, as rarely as it may."""
+_WAIT_SECONDS = 0.25
+_ENDING_SECONDS = 10.0
+STALL_SECONDS = 2.0
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True, slots=True)
+class _Handed:
+    """An item, and the processor time that the worker had used when it was there."""
+
+    item: Item
+    worker_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """The worker's last word."""
+
+    error: Exception | None
+
+
+class _Worker:
+    """The thread that runs the pipeline."""
+
+    def __init__(self, items: Iterable[Item], stop: threading.Event) -> None:
+        self._items = items
+        self._abandoned = threading.Event()
+        self._queue: queue.Queue[_Handed | _Done] = queue.Queue(QUEUE_ITEMS)
+        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
+        self._stop = stop
+
+    def __enter__(self) -> "_Worker":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._abandoned.set()
+        self._thread.join(_ENDING_SECONDS)
+
+    def take(self, wait_seconds: float) -> "_Handed | _Done | None":
+        """What was handed over next; None where nothing comes in time."""
+        try:
+            return self._queue.get(timeout=wait_seconds)
+        except queue.Empty:
+            return None
+
+    def _run(self) -> None:
+        error: Exception | None = None
+        try:
+            for item in self._items:
+                self._put(_Handed(item, time.thread_time()))
+        except Exception as raised:  # main tells it, and ends the program
+            error = raised
+        self._put(_Done(error))
+
+    def _put(self, item: "_Handed | _Done") -> None:
+        while not self._abandoned.is_set():
+            with contextlib.suppress(queue.Full):
+                self._queue.put(item, timeout=_WAIT_SECONDS)
+                return
+
+
+class Sinks:
+    """All sinks as one. One that fails is told of once and left out; the others go on."""
+
+    def __init__(self, sinks: Sequence[Sink], tell: Callable[[str], None]) -> None:
+        self._sinks = list(sinks)
+        self._tell = tell
+        self.failed = False
+
+    def write(self, record: Record) -> None:
+        for sink in list(self._sinks):
+            with self._leaving_out(sink):
+                sink.write(record)
+
+    def close(self) -> None:
+        for sink in list(self._sinks):
+            with self._leaving_out(sink):
+                sink.close()
+
+    @property
+    def left(self) -> int:
+        return len(self._sinks)
+
+    @contextlib.contextmanager
+    def _leaving_out(self, sink: Sink) -> Iterator[None]:
+        """Leave the sink out from now on if it fails."""
+        try:
+            yield
+        except BrokenPipeError:  # its reader has seen enough: no failure
+            self._sinks.remove(sink)
+            self._tell(f"{sink.name} was closed: nothing more goes there")
+        except OSError as error:
+            self._sinks.remove(sink)
+            self.failed = True
+            reason = error.strerror or str(error)
+            self._tell(f"{sink.name} cannot be written ({reason}): nothing more goes there")
+
+
+class Monitor:
+    """Runs one source until it ends, is stopped, or `duration_seconds` of audio are heard."""
+
+    def __init__(
+        self,
+        source: Source,
+        classifier: Classifier,
+        detector: Detector,
+        params: Params,
+        state: MonitorState,
+        sinks: Sequence[Sink],
+        console: Console,
+        dashboard_top: int | None = None,
+        duration_seconds: float | None = None,
+    ) -> None:
+        """`dashboard_top`: classes on the dashboard; None for no dashboard."""
+        self._source = source
+        self._analysis = classifier, detector, params
+        self._state = state
+        self._sinks = Sinks(sinks, self._tell)
+        self._console = console
+        self._dashboard_top = dashboard_top
+        self._duration_seconds = duration_seconds
+        self._live: Live | None = None
+        self._messages: list[str] = []  # that the dashboard hides
+        self._stop = threading.Event()
+        self._stalled = False
+
+    def run(self) -> int:
+        """Listen; return the exit code. Raises what ended the worker or the source early."""
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._tell_hidden)
+            stack.callback(self._sinks.close)
+            stack.enter_context(_stopped_by_signals(self._stop))
+            stack.enter_context(self._source)
+            worker = stack.enter_context(_Worker(self._items(), self._stop))
+            self._state.started_at = self._state.audio_at = time.monotonic()
+            if self._dashboard_top is not None:
+                self._live = stack.enter_context(
+                    Live(
+                        console=self._console,
+                        screen=True,
+                        auto_refresh=False,
+                        redirect_stdout=False,
+                        redirect_stderr=False,
+                    )
+                )
+                stack.callback(setattr, self, "_live", None)
+            done = self._follow(worker)
+        self._tell(self._summary())
+        failure = done.error or self._source.failure
+        if failure is not None:
+            raise failure
+        return LivetagError.exit_code if self._sinks.failed else 0
+
+    def _items(self) -> Iterator[Item]:
+        blocks: Iterable[AudioBlock] = self._source.blocks(self._stop)
+        if self._duration_seconds is not None:
+            blocks = limited(blocks, round(self._duration_seconds * self._source.rate_hz))
+        return analyze(blocks, self._source.rate_hz, *self._analysis)
+
+    def _follow(self, worker: _Worker) -> _Done:
+        """Handle items and draw frames until the worker is done."""
+        next_frame = stop_by = 0.0
+        while True:
+            handed = worker.take(_WAIT_SECONDS)
+            now = time.monotonic()
+            if isinstance(handed, _Done):
+                return handed
+            if handed is not None:
+                self._handle(handed, now)
+            if now >= next_frame:
+                next_frame = now + FRAME_SECONDS
+                self._state.tick(now)
+                self._watch_for_stall()
+                if self._live is not None:
+                    self._live.update(render(self._state, self._dashboard_top or 1), refresh=True)
+            if self._sinks.left == 0 and self._live is None:
+                self._stop.set()
+            if self._stop.is_set():
+                stop_by = stop_by or now + _ENDING_SECONDS
+                if now > stop_by:
+                    return _Done(LivetagError("the worker did not end in time; it was left behind"))
+
+    def _handle(self, handed: _Handed, now: float) -> None:
+        item = handed.item
+        self._state.apply(item, now, handed.worker_seconds)
+        if isinstance(item, Level | Scores):
+            return
+        if isinstance(item, Gap) and item.reason != "stalled":
+            self._tell(f"{item.lost_seconds:.2f} s of audio were lost ({item.reason})")
+        self._sinks.write(item)
+
+    def _watch_for_stall(self) -> None:
+        """Say once that no audio comes, and once that it is back."""
+        silent_s = self._state.silent_s
+        if silent_s > STALL_SECONDS and not self._stalled:
+            self._stalled = True
+            self._tell(f"no audio has come from {self._source.name} for {silent_s:.0f} s")
+        elif self._stalled and silent_s < STALL_SECONDS:
+            self._stalled = False
+            self._tell(f"audio comes from {self._source.name} again")
+
+    def _tell(self, message: str) -> None:
+        """Say something to the user: on stderr, or on the dashboard and afterwards on stderr."""
+        if self._live is None:
+            self._console.print(f"livetag: {message}", markup=False, soft_wrap=True)
+        else:
+            self._state.notices.append(message)
+            self._messages.append(message)
+
+    def _tell_hidden(self) -> None:
+        for message in self._messages:
+            self._tell(message)
+
+    def _summary(self) -> str:
+        state = self._state
+        lost = f"{state.lost_seconds:.2f} s" if state.gaps else "no"
+        return (
+            f"heard {state.source_name} for {state.heard_s:.1f} s: "
+            f"{counted(state.windows, 'window')}, {counted(state.events, 'event')}, "
+            f"{counted(state.alerts, 'alert')}, {lost} audio lost"
+        )
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM set `stop`; a second Ctrl-C interrupts at once."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = {number: signal.signal(number, on_signal) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,123 @@
+"""The one path from audio blocks to events, for the microphone, files, the demo and the tests.
+
+It holds no thread, no clock and no device. What it yields does not depend on how the audio was
+split into blocks, but for the levels, of which each block has one.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from livetag.audio.resample import Resampler
+from livetag.detector import Detector
+from livetag.events import Anchor, AudioBlock, FloatArray, Gap, Item, Level, Record, Scores
+from livetag.yamnet.classifier import Classifier
+from livetag.yamnet.features import PatchStream
+from livetag.yamnet.params import Params
+
+CLIPPED_AT = 0.999  # of full scale
+
+
+def analyze(
+    blocks: Iterable[AudioBlock],
+    rate_hz: int,
+    classifier: Classifier,
+    detector: Detector,
+    params: Params,
+) -> Iterator[Item]:
+    """Yield a `Level` for each block, `Scores` for each window, and events and gaps as they occur.
+
+    A gap ends every event and starts the windows anew, so that no window spans it. At the end of
+    the stream the last window is padded with zeros, as the reference pads a recording's.
+    """
+    segment: _Segment | None = None
+    try:
+        for block in blocks:
+            if segment is None or block.lost_before:
+                if segment is not None:
+                    yield from segment.end_events()
+                begin_s = block.first_sample / rate_hz
+                anchor = _anchor(block, begin_s, segment)
+                if block.lost_before:
+                    lost_s = block.lost_before / rate_hz
+                    gap_s = begin_s - lost_s
+                    yield Gap(anchor.time_at(gap_s), gap_s, lost_s, block.gap_reason)
+                segment = _Segment(rate_hz, begin_s, anchor, classifier, detector, params)
+            if len(block.samples):
+                yield _level(block, rate_hz)
+                yield from segment.push(block)
+        if segment is not None:
+            yield from segment.finish()
+    except Exception:
+        if segment is not None:  # what was heard until now is not lost
+            yield from segment.end_events()
+        raise
+
+
+def _anchor(block: AudioBlock, begin_s: float, previous: "_Segment | None") -> Anchor:
+    if block.wall_time is not None:
+        return Anchor(begin_s, block.wall_time)
+    return previous.anchor if previous else Anchor(begin_s, 0.0)
+
+
+def _level(block: AudioBlock, rate_hz: int) -> Level:
+    samples = block.samples
+    peak = float(max(samples.max(), -samples.min()))
+    rms = math.sqrt(float(np.dot(samples, samples)) / len(samples))
+    end_s = (block.first_sample + len(samples)) / rate_hz
+    return Level(end_s, _dbfs(rms), _dbfs(peak), peak >= CLIPPED_AT)
+
+
+def _dbfs(amplitude: float) -> float:
+    return 20.0 * math.log10(amplitude) if amplitude > 0.0 else -math.inf
+
+
+class _Segment:
+    """Audio in a row, without a gap, that starts at `begin_s` of the stream."""
+
+    def __init__(
+        self,
+        rate_hz: int,
+        begin_s: float,
+        anchor: Anchor,
+        classifier: Classifier,
+        detector: Detector,
+        params: Params,
+    ) -> None:
+        self.anchor = anchor
+        self._rate_hz = rate_hz
+        self._begin_s = begin_s
+        self._pushed = 0
+        self._classifier = classifier
+        self._detector = detector
+        self._params = params
+        self._resampler = Resampler(rate_hz, params.sample_rate_hz)
+        self._patches = PatchStream(params)
+
+    def push(self, block: AudioBlock) -> Iterator[Scores | Record]:
+        self._pushed += len(block.samples)
+        resampled = self._resampler.push(block.samples)
+        yield from self._analyze(self._patches.push(resampled), block.captured_at)
+
+    def finish(self) -> Iterator[Scores | Record]:
+        """What remains in the resampler, and the last window, padded."""
+        rest = self._resampler.push(np.empty(0, np.float32), last=True)
+        yield from self._analyze(self._patches.push(rest), None)
+        yield from self._analyze(self._patches.finish(), None)
+        yield from self.end_events()
+
+    def end_events(self) -> Iterator[Record]:
+        """End the events that are open where the segment's audio ends."""
+        end_s = self._begin_s + self._pushed / self._rate_hz
+        yield from self._detector.finish(end_s, self.anchor)
+
+    def _analyze(
+        self, patches: Iterator[tuple[int, FloatArray]], captured_at: float | None
+    ) -> Iterator[Scores | Record]:
+        for first_sample, patch in patches:
+            start_s = self._begin_s + first_sample / self._params.sample_rate_hz
+            scores, embedding = self._classifier(patch)
+            end_s = start_s + self._params.window_seconds
+            yield Scores(start_s, end_s, scores, embedding, captured_at)
+            yield from self._detector.update(start_s, scores, self.anchor)

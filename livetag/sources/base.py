@@ -1,0 +1,77 @@
+"""What every source of audio is, and what recordings replayed at their own pace share."""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from types import TracebackType
+from typing import Protocol, Self
+
+from livetag.errors import LivetagError
+from livetag.events import AudioBlock, FloatArray
+
+BLOCK_SECONDS = 0.08
+"""Audio a block: short enough for a lively level meter, and a divisor of the usual hops."""
+
+
+class Source(Protocol):
+    """Where audio comes from. A context manager: entered, it is ready to give blocks."""
+
+    name: str
+    rate_hz: int
+    failure: LivetagError | None
+    """Why the blocks ended early; None where they simply ended or were stopped."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def blocks(self, stop: threading.Event) -> Iterator[AudioBlock]:
+        """Yield audio until it ends or `stop` is set; never wait longer than a quarter second."""
+        ...
+
+
+def number(chunks: Iterable[FloatArray]) -> Iterator[AudioBlock]:
+    """Chunks in a row as blocks; the first one gets the wall-clock time of now."""
+    position = 0
+    for samples in chunks:
+        wall_time = time.time() if position == 0 else None
+        yield AudioBlock(samples, position, wall_time=wall_time)
+        position += len(samples)
+
+
+def until_stopped(blocks: Iterable[AudioBlock], stop: threading.Event) -> Iterator[AudioBlock]:
+    for block in blocks:
+        if stop.is_set():
+            return
+        yield block
+
+
+def paced(
+    blocks: Iterable[AudioBlock], rate_hz: int, stop: threading.Event
+) -> Iterator[AudioBlock]:
+    """Yield each block when a microphone would have: as its last sample is due."""
+    started: float | None = None
+    for block in blocks:
+        started = time.monotonic() if started is None else started
+        due = started + (block.first_sample + len(block.samples)) / rate_hz
+        if stop.wait(max(0.0, due - time.monotonic())):
+            return
+        yield replace(block, captured_at=due)
+
+
+def limited(blocks: Iterable[AudioBlock], samples: int) -> Iterator[AudioBlock]:
+    """The first so many samples of the stream, lost ones included."""
+    for block in blocks:
+        room = samples - block.first_sample
+        if len(block.samples) < room:
+            yield block
+            continue
+        if room > 0:
+            yield replace(block, samples=block.samples[:room])
+        return

@@ -1,0 +1,96 @@
+"""Recordings as sources: a file, or a stream on standard input."""
+
+import queue
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from livetag.audio.reader import AudioReader, open_stdin
+from livetag.errors import InputError, LivetagError
+from livetag.events import AudioBlock, FloatArray
+from livetag.sources.base import BLOCK_SECONDS, number, paced, until_stopped
+
+
+class FileSource:
+    """Replays a recording, at the pace it was recorded or as fast as it can."""
+
+    def __init__(self, path: Path, fast: bool) -> None:
+        self.name = path.name
+        self.failure: LivetagError | None = None
+        self._fast = fast
+        self._reader = AudioReader(path)
+        self.rate_hz = self._reader.rate_hz
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._reader.__exit__(kind, error, trace)
+
+    def blocks(self, stop: threading.Event) -> Iterator[AudioBlock]:
+        blocks = number(self._chunks())
+        if self._fast:
+            return until_stopped(blocks, stop)
+        return paced(blocks, self.rate_hz, stop)
+
+    def _chunks(self) -> Iterator[FloatArray]:
+        try:
+            yield from self._reader.blocks(max(1, round(self.rate_hz * BLOCK_SECONDS)))
+        except InputError as error:
+            self.failure = error
+
+
+class StdinSource:
+    """A stream on standard input, taken as fast as it comes.
+
+    A thread reads it, since a read cannot be interrupted; the bounded queue lets a fast writer
+    wait and nothing is lost.
+    """
+
+    def __init__(self, raw_rate_hz: int | None, raw_channels: int) -> None:
+        self.name = "standard input"
+        self.failure: LivetagError | None = None
+        self._reader = open_stdin(raw_rate_hz, raw_channels)
+        self.rate_hz = self._reader.rate_hz
+        self._queue: queue.Queue[FloatArray | None] = queue.Queue(maxsize=8)
+        self._thread = threading.Thread(target=self._read, name="stdin", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """The reading thread may wait for input that never comes: it ends with the process."""
+
+    def blocks(self, stop: threading.Event) -> Iterator[AudioBlock]:
+        return until_stopped(number(self._chunks(stop)), stop)
+
+    def _read(self) -> None:
+        try:
+            for chunk in self._reader.blocks(max(1, round(self.rate_hz * BLOCK_SECONDS))):
+                self._queue.put(chunk)
+        except InputError as error:
+            self.failure = error
+        self._queue.put(None)
+
+    def _chunks(self, stop: threading.Event) -> Iterator[FloatArray]:
+        while not stop.is_set():
+            try:
+                chunk = self._queue.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if chunk is None:
+                return
+            yield chunk

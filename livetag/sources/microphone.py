@@ -1,0 +1,240 @@
+"""The microphone: PortAudio through sounddevice, which only this room imports.
+
+Two activities meet here. PortAudio's callback copies each block into the ring buffer, counts what
+was lost and sets an event; it never waits, logs or raises. The worker, in `blocks`, waits for that
+event with a time limit, and takes the audio out of the ring.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType, TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from livetag.audio.ring import RingBuffer
+from livetag.errors import InputError, LivetagError
+from livetag.events import AudioBlock, FloatArray
+from livetag.sources.base import BLOCK_SECONDS
+from livetag.stderr import native_stderr_closed
+
+RING_SECONDS = 30.0
+CALLBACK_SECONDS = 0.04
+STALL_SECONDS = 2.0
+_POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Device:
+    """An input device as PortAudio lists it."""
+
+    index: int
+    name: str
+    host_api: str
+    channels: int
+    rate_hz: int
+    default: bool
+
+
+def _sounddevice() -> ModuleType:
+    """The library, imported when first used: everything else works without PortAudio."""
+    try:
+        with native_stderr_closed():
+            import sounddevice
+    except OSError as error:
+        raise InputError(
+            "the microphone needs the PortAudio library, which is not installed: "
+            "on Debian and Ubuntu `sudo apt install libportaudio2`, on Fedora "
+            "`sudo dnf install portaudio`, on macOS `brew install portaudio`. "
+            "`livetag monitor --demo` and `--input FILE` work without it."
+        ) from error
+    return sounddevice  # type: ignore[no-any-return]
+
+
+def input_devices() -> list[Device]:
+    """Every device that can record. Raises `InputError` where PortAudio is missing."""
+    sounddevice = _sounddevice()
+    default = sounddevice.default.device[0]
+    if default < 0:
+        default = next(
+            (api["default_input_device"] for api in sounddevice.query_hostapis()), default
+        )
+    return [
+        Device(
+            index=device["index"],
+            name=device["name"],
+            host_api=sounddevice.query_hostapis(device["hostapi"])["name"],
+            channels=device["max_input_channels"],
+            rate_hz=round(device["default_samplerate"]),
+            default=device["index"] == default,
+        )
+        for device in sounddevice.query_devices()
+        if device["max_input_channels"] > 0
+    ]
+
+
+def find_device(wanted: str | None, devices: list[Device]) -> Device:
+    """The device that an index or any part of a name chooses; the default one for None.
+
+    Raises `InputError` that lists the choices where none matches, or several do.
+    """
+    if not devices:
+        raise InputError(
+            "no microphone was found: connect one, or use `--demo` or `--input FILE`. "
+            "`livetag devices` lists what there is."
+        )
+    listed = "\n".join(f"  {device.index}  {device.name}" for device in devices)
+    if wanted is None:
+        for device in devices:
+            if device.default:
+                return device
+        raise InputError(f"no default microphone is set: choose one with --device:\n{listed}")
+    name = wanted.strip().casefold()
+    matches = [device for device in devices if name == str(device.index)]
+    matches = matches or [device for device in devices if name == device.name.casefold()]
+    matches = matches or [device for device in devices if name in device.name.casefold()]
+    if len(matches) == 1:
+        return matches[0]
+    what = "several input devices match" if matches else "no input device matches"
+    raise InputError(f"{what} {wanted!r}; there are:\n{listed}")
+
+
+class Microphone:
+    """A device that records, at its own rate, into a ring buffer."""
+
+    def __init__(self, wanted: str | None) -> None:
+        device = find_device(wanted, input_devices())
+        self.name = device.name
+        self.rate_hz = device.rate_hz
+        self.failure: LivetagError | None = None
+        self._device = device
+        self._stream: Any = None
+        self._ring = RingBuffer(round(RING_SECONDS * device.rate_hz))
+        self._arrived = threading.Event()
+        self._ended = threading.Event()
+        self._chunk = round(BLOCK_SECONDS * device.rate_hz)
+        self._last_callback: float | None = None
+        self._expected_adc_time = 0.0
+        self._opened_at = 0.0
+        self._adc_delay = 0.0
+
+    def __enter__(self) -> Self:
+        try:
+            self._stream = self._open(1)
+        except InputError:
+            if self._device.channels == 1:
+                raise
+            self._stream = self._open(self._device.channels)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the stream; one whose server hangs is left behind rather than waited for."""
+        closer = threading.Thread(target=self._close, name="close microphone", daemon=True)
+        closer.start()
+        closer.join(timeout=2.0)
+
+    def _close(self) -> None:
+        with native_stderr_closed():
+            self._stream.abort(ignore_errors=True)
+            self._stream.close(ignore_errors=True)
+
+    def _open(self, channels: int) -> Any:
+        sounddevice = _sounddevice()
+        self._opened_at = time.monotonic()
+        try:
+            with native_stderr_closed():
+                stream = sounddevice.InputStream(
+                    samplerate=self.rate_hz,
+                    blocksize=round(CALLBACK_SECONDS * self.rate_hz),
+                    device=self._device.index,
+                    channels=channels,
+                    dtype="float32",
+                    latency="high",
+                    callback=self._callback,
+                    finished_callback=self._finished,
+                )
+                stream.start()
+        except sounddevice.PortAudioError as error:
+            raise InputError(
+                f"the microphone {self.name!r} cannot be opened ({error.args[0]}): is another "
+                "program using it, or is livetag not allowed to? `livetag devices` lists others."
+            ) from error
+        return stream
+
+    def _callback(self, data: FloatArray, frames: int, timing: Any, status: Any) -> None:
+        """PortAudio's thread: float32[frames, channels]."""
+        now = time.monotonic()
+        adc_time = timing.inputBufferAdcTime
+        if self._last_callback is None:
+            self._adc_delay = min(max(timing.currentTime - adc_time, 0.0), 1.0)
+        elif now - self._last_callback > STALL_SECONDS:
+            missed = round((now - self._last_callback) * self.rate_hz) - frames
+            self._ring.lose(max(missed, 1), "stalled")
+        elif status.input_overflow:
+            missed = round((adc_time - self._expected_adc_time) * self.rate_hz)
+            self._ring.lose(max(missed, 1), "overflow")
+        self._last_callback = now
+        self._expected_adc_time = adc_time + frames / self.rate_hz
+        self._ring.write(data[:, 0] if data.shape[1] == 1 else data.mean(axis=1))
+        if self._ring.unread >= self._chunk:
+            self._arrived.set()
+
+    def _finished(self) -> None:
+        self._ended.set()
+        self._arrived.set()
+
+    def blocks(self, stop: threading.Event) -> Iterator[AudioBlock]:
+        position = 0
+        wall_time: float | None = None
+        while True:
+            self._arrived.wait(_POLL_SECONDS)
+            self._arrived.clear()
+            ending = stop.is_set() or self._ended.is_set()
+            while ending or self._ring.unread >= self._chunk:
+                chunk = self._ring.read(self._chunk)
+                if not len(chunk.samples) and not chunk.lost_before:
+                    break
+                position += chunk.lost_before
+                if wall_time is None or chunk.lost_before:
+                    age = self._age_of_unread() + len(chunk.samples) / self.rate_hz
+                    wall_time = time.time() - age
+                    anchor: float | None = wall_time
+                else:
+                    anchor = None
+                yield AudioBlock(
+                    chunk.samples,
+                    position,
+                    chunk.lost_before,
+                    chunk.reason,
+                    anchor,
+                    captured_at=time.monotonic() - self._age_of_unread(),
+                )
+                position += len(chunk.samples)
+            if ending:
+                yield from self._final_stall(position)
+                break
+        if not stop.is_set():
+            self.failure = InputError(
+                f"the microphone {self.name!r} stopped: it was unplugged, or its server ended. "
+                "Connect it and start livetag again; `livetag devices` lists what there is."
+            )
+
+    def _age_of_unread(self) -> float:
+        """Seconds since the last sample that was read was captured."""
+        last = self._last_callback or time.monotonic()
+        return time.monotonic() - last + self._adc_delay + self._ring.unread / self.rate_hz
+
+    def _final_stall(self, position: int) -> Iterator[AudioBlock]:
+        """Silence of the device that lasted until the end is lost audio, too."""
+        silent = time.monotonic() - (self._last_callback or self._opened_at)
+        if silent > STALL_SECONDS:
+            lost = round(silent * self.rate_hz)
+            none = np.empty(0, np.float32)
+            yield AudioBlock(none, position + lost, lost, "stalled")

@@ -1,0 +1,173 @@
+"""What the monitor knows at this moment: kept up from the pipeline's items, drawn by the dashboard.
+
+Times are monotonic seconds given by the caller; nothing here reads a clock.
+"""
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from livetag.events import EventEnd, EventStart, FloatArray, Gap, Item, Level, Scores
+from livetag.yamnet.labels import ClassMap
+from livetag.yamnet.params import Params
+
+HISTORY_SECONDS = 30.0
+PEAK_HOLD_SECONDS = 2.0
+CLIP_HOLD_SECONDS = 3.0
+RANKING_SECONDS = 2.0
+RATE_SECONDS = 10.0
+_ALERTS_KEPT = 100
+_RECENT_WINDOWS = 50
+
+
+@dataclass
+class MonitorState:
+    """One monitor's state."""
+
+    labels: ClassMap
+    params: Params
+    source_name: str
+    rate_hz: int
+    alert_thresholds: dict[int, float]
+    threshold: float
+    started_at: float
+    now: float = 0.0
+    heard_s: float = 0.0
+    level: Level | None = None
+    peak_dbfs: float = -math.inf
+    peak_at: float = -math.inf
+    clipped_at: float = -math.inf
+    audio_at: float = 0.0
+    windows: int = 0
+    events: int = 0
+    alerts: int = 0
+    gaps: int = 0
+    lost_seconds: float = 0.0
+    sounding: dict[int, EventStart] = field(default_factory=dict)
+    latest_alerts: deque[EventStart] = field(default_factory=lambda: deque(maxlen=_ALERTS_KEPT))
+    notices: deque[str] = field(default_factory=lambda: deque(maxlen=3))
+
+    def __post_init__(self) -> None:
+        size = max(1, round(HISTORY_SECONDS / self.params.patch_hop_seconds))
+        self._history = np.zeros((size, len(self.labels)), np.float32)
+        self._latencies: deque[float] = deque(maxlen=_RECENT_WINDOWS)
+        self._computes: deque[float] = deque(maxlen=_RECENT_WINDOWS)
+        self._worker_seconds = 0.0
+        self._window_times: deque[float] = deque()
+        self.now = self.audio_at = self.started_at
+
+    def apply(self, item: Item, now: float, worker_seconds: float = 0.0) -> None:
+        """Take what the pipeline yielded, received at `now`.
+
+        `worker_seconds`: the processor time that the worker has used until then.
+        """
+        match item:
+            case Level():
+                self._apply_level(item, now)
+            case Scores():
+                self._apply_scores(item, now, worker_seconds)
+            case EventStart():
+                self.sounding[item.label.index] = item
+                self.events += 1
+                if item.alert:
+                    self.alerts += 1
+                    self.latest_alerts.append(item)
+            case EventEnd():
+                self.sounding.pop(item.start.label.index, None)
+            case Gap():
+                self.gaps += 1
+                self.lost_seconds += item.lost_seconds
+
+    def _apply_level(self, level: Level, now: float) -> None:
+        self.level = level
+        self.heard_s = level.end_s
+        self.audio_at = now
+        if level.peak_dbfs >= self.peak_dbfs or now - self.peak_at > PEAK_HOLD_SECONDS:
+            self.peak_dbfs, self.peak_at = level.peak_dbfs, now
+        if level.clipped:
+            self.clipped_at = now
+
+    def _apply_scores(self, scores: Scores, now: float, worker_seconds: float) -> None:
+        self._history[self.windows % len(self._history)] = scores.scores
+        self.windows += 1
+        self._window_times.append(now)
+        if self.windows > 1:  # the first window pays for imports, too
+            self._computes.append(worker_seconds - self._worker_seconds)
+        self._worker_seconds = worker_seconds
+        if scores.captured_at is not None:
+            self._latencies.append(now - scores.captured_at)
+
+    def tick(self, now: float) -> None:
+        """Let time pass."""
+        self.now = now
+        while self._window_times and now - self._window_times[0] > RATE_SECONDS:
+            self._window_times.popleft()
+
+    @property
+    def uptime_s(self) -> float:
+        return self.now - self.started_at
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since audio last came in."""
+        return self.now - self.audio_at
+
+    @property
+    def clipping(self) -> bool:
+        return self.now - self.clipped_at < CLIP_HOLD_SECONDS
+
+    @property
+    def windows_per_second(self) -> float:
+        """Over the last ten seconds, or since the start."""
+        return len(self._window_times) / max(min(self.uptime_s, RATE_SECONDS), 1e-3)
+
+    @property
+    def compute_s(self) -> float | None:
+        """The worker's processor time for a window: resampling, features, network, detection.
+
+        The median of the latest windows; None before there are any.
+        """
+        return float(np.median(self._computes)) if self._computes else None
+
+    @property
+    def latency_s(self) -> float | None:
+        """Median time from a window's last sample to its results; None where nothing is live."""
+        return float(np.median(self._latencies)) if self._latencies else None
+
+    def threshold_of(self, index: int) -> float:
+        return self.alert_thresholds.get(index, self.threshold)
+
+    def recent(self, windows: int) -> FloatArray:
+        """float32[n, 521], n <= windows: the latest windows' scores, oldest first."""
+        count = min(windows, self.windows, len(self._history))
+        rows = np.arange(self.windows - count, self.windows) % len(self._history)
+        recent: FloatArray = self._history[rows]
+        return recent
+
+    def history(self) -> FloatArray:
+        """float32[n, 521]: the scores of the last half minute, oldest first."""
+        return self.recent(len(self._history))
+
+    @property
+    def history_windows(self) -> int:
+        """Windows in half a minute."""
+        return len(self._history)
+
+    def top(self, count: int) -> Sequence[int]:
+        """The classes with the highest mean score over the last two seconds, best first.
+
+        The mean keeps rows from changing places with every window.
+        """
+        windows = max(1, round(RANKING_SECONDS / self.params.patch_hop_seconds))
+        recent = self.recent(windows)
+        if not len(recent):
+            return ()
+        order: list[int] = np.argsort(-recent.mean(axis=0), kind="stable")[:count].tolist()
+        return order
+
+    def sounding_for(self, start: EventStart) -> float:
+        """Seconds of audio since an event began."""
+        return max(0.0, self.heard_s - start.start_s)

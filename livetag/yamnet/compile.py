@@ -1,0 +1,208 @@
+"""The Keras network compiled to a LiteRT flatbuffer, checked, and kept in the cache.
+
+Compiling runs in a process of its own (`python -m livetag.yamnet.compile`): TensorFlow takes
+seconds to import and hundreds of megabytes, which the program that listens never pays for.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from livetag.errors import LivetagError, ModelError
+from livetag.yamnet.classifier import KerasClassifier, LiteRTClassifier
+from livetag.yamnet.features import log_mel_spectrogram, patches
+from livetag.yamnet.params import Params
+from livetag.yamnet.weights import (
+    PUBLISHED,
+    Progress,
+    Weights,
+    cache_lock,
+    inspect,
+    obtain_weights,
+)
+
+MAX_DIFFERENCE = 1e-4  # of any score or embedding value between LiteRT and Keras
+_FORMAT = 1  # raised when what is compiled changes, so that older files are not used
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is known of a compiled model; stands beside it as JSON."""
+
+    sha256: str
+    weights_sha256: str
+    weights_source: str
+    weights_published: bool
+    parameters: int
+    max_difference: float
+    tensorflow: str
+    keras: str
+
+
+@dataclass(frozen=True)
+class CompiledModel:
+    """A compiled model in the cache, its hash checked."""
+
+    path: Path
+    content: bytes
+    report: Report
+
+
+def compiled_path(cache: Path, weights_sha256: str) -> Path:
+    return cache / f"yamnet-{weights_sha256[:16]}-v{_FORMAT}.tflite"
+
+
+def cached_model(cache: Path, weights_sha256: str) -> CompiledModel | None:
+    """The compiled model of these weights in the cache; None where it is missing or damaged."""
+    path = compiled_path(cache, weights_sha256)
+    try:
+        content = path.read_bytes()
+        report = Report(**json.loads(path.with_suffix(".json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    if hashlib.sha256(content).hexdigest() != report.sha256:
+        return None
+    return CompiledModel(path, content, report)
+
+
+def find_model(named: Path | None, cache: Path) -> CompiledModel | None:
+    """The compiled model that is ready for these weights, or for published ones."""
+    digests = PUBLISHED if named is None else (inspect(named).sha256,)
+    found = (cached_model(cache, digest) for digest in digests)
+    return next((model for model in found if model is not None), None)
+
+
+def obtain_model(
+    named: Path | None, cache: Path, progress: Progress, say: Callable[[str], None]
+) -> CompiledModel:
+    """The compiled model, made first where it is missing. Raises `ModelError`.
+
+    `named`: weights the user chose, or None for the published ones. `say` is told, once, that
+    the model is being compiled.
+    """
+    ready = find_model(named, cache)
+    if ready is not None:
+        return ready
+    weights = obtain_weights(named, cache, progress)
+    with cache_lock(cache):
+        ready = cached_model(cache, weights.sha256)  # another process may have been faster
+        if ready is None:
+            say("Compiling the model, once for this machine: this takes up to a minute.")
+            _compile_in_process(weights, compiled_path(cache, weights.sha256))
+            ready = cached_model(cache, weights.sha256)
+    if ready is None:
+        raise ModelError(f"the compiled model did not stay in {cache}: is its disk full?")
+    return ready
+
+
+def _compile_in_process(weights: Weights, target: Path) -> None:
+    command = [sys.executable, "-m", __name__, str(weights.path), str(target)]
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    if done.returncode != 0:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        raise ModelError(
+            f"the model could not be compiled: {lines[-1].removeprefix('livetag: ')}"
+            if lines
+            else f"compiling the model ended with status {done.returncode}: is memory short?"
+        )
+
+
+def compile_model(weights: Weights, target: Path) -> Report:
+    """Compile, check against Keras over several sounds, and write `target` and its report.
+
+    Raises `ModelError`, and keeps nothing, where the two differ by more than `MAX_DIFFERENCE`.
+    """
+    import keras
+    import tensorflow as tf
+
+    reference = KerasClassifier(weights)
+    content = _convert(reference)
+    difference = _max_difference(reference, LiteRTClassifier(content))
+    if not difference <= MAX_DIFFERENCE:
+        raise ModelError(
+            f"the compiled model differs from Keras by {difference:.2g}, more than "
+            f"{MAX_DIFFERENCE:g}: please report this with `livetag model info`"
+        )
+    report = Report(
+        sha256=hashlib.sha256(content).hexdigest(),
+        weights_sha256=weights.sha256,
+        weights_source=weights.kind,
+        weights_published=weights.published,
+        parameters=int(reference.model.count_params()),
+        max_difference=difference,
+        tensorflow=str(tf.__version__),
+        keras=str(keras.__version__),
+    )
+    _write_atomically(target, content)
+    _write_atomically(target.with_suffix(".json"), json.dumps(asdict(report), indent=2).encode())
+    return report
+
+
+def _convert(reference: KerasClassifier) -> bytes:
+    import tensorflow as tf
+
+    params = Params()
+    signature = tf.TensorSpec((1, params.patch_frames, params.mel_bands), tf.float32)
+    function = tf.function(
+        lambda patch: reference.model(patch, training=False), input_signature=[signature]
+    )
+    # Without a trackable object the converter freezes the weights into the flatbuffer.
+    concrete = [function.get_concrete_function()]
+    return bytes(tf.lite.TFLiteConverter.from_concrete_functions(concrete).convert())
+
+
+def _max_difference(reference: KerasClassifier, compiled: LiteRTClassifier) -> float:
+    """The largest absolute difference over silence, noise, a sine and clicks; NaN stays NaN."""
+    params = Params()
+    seconds = 3
+    time_s = np.arange(seconds * params.sample_rate_hz) / params.sample_rate_hz
+    random = np.random.default_rng(0)
+    sounds = (
+        np.zeros_like(time_s),
+        random.uniform(-1.0, 1.0, time_s.shape),
+        np.sin(2 * np.pi * 440.0 * time_s),
+        (np.arange(len(time_s)) % 8_000 == 0) * 0.5,
+    )
+    largest = 0.0
+    for sound in sounds:
+        for patch in patches(log_mel_spectrogram(sound.astype(np.float32), params), params):
+            for ours, theirs in zip(compiled(patch), reference(patch), strict=True):
+                largest = float(np.maximum(largest, np.abs(ours - theirs).max()))
+    return largest
+
+
+def _write_atomically(target: Path, content: bytes) -> None:
+    """Write a file that is there whole or not at all."""
+    handle, name = tempfile.mkstemp(prefix=".write-", dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink()
+        raise
+
+
+def main(weights_path: str, target: str) -> int:
+    """The compiling process: exit code 0, or a message on stderr and 4."""
+    try:
+        compile_model(inspect(Path(weights_path)), Path(target))
+    except (LivetagError, OSError) as error:
+        print(f"livetag: {error}".replace("\n", " "), file=sys.stderr)
+        return ModelError.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
