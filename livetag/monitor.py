@@ -10,15 +10,17 @@ Activities:
 """
 
 import contextlib
+import os
 import queue
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.live import Live
 
 from livetag.dashboard import render
@@ -29,6 +31,7 @@ from livetag.pipeline import analyze
 from livetag.sinks.base import Sink
 from livetag.sources.base import Source, limited
 from livetag.state import MonitorState
+from livetag.stderr import native_stderr_closed
 from livetag.yamnet.classifier import Classifier
 from livetag.yamnet.params import Params
 
@@ -169,6 +172,7 @@ class Monitor:
             stack.callback(self._tell_hidden)
             stack.callback(self._sinks.close)
             stack.enter_context(_stopped_by_signals(self._stop))
+            stack.enter_context(native_stderr_closed())
             stack.enter_context(self._source)
             worker = stack.enter_context(_Worker(self._items(), self._stop))
             self._state.started_at = self._state.audio_at = time.monotonic()
@@ -210,14 +214,20 @@ class Monitor:
                 next_frame = now + FRAME_SECONDS
                 self._state.tick(now)
                 self._watch_for_stall()
-                if self._live is not None:
-                    self._live.update(render(self._state, self._dashboard_top or 1), refresh=True)
+                self._draw()
             if self._sinks.left == 0 and self._live is None:
                 self._stop.set()
             if self._stop.is_set():
                 stop_by = stop_by or now + _ENDING_SECONDS
                 if now > stop_by:
                     return _Done(LivetagError("the worker did not end in time; it was left behind"))
+
+    def _draw(self) -> None:
+        if self._live is None:
+            return
+        with contextlib.suppress(OSError):  # a console that is no terminal keeps its own size
+            self._console.size = ConsoleDimensions(*os.get_terminal_size(sys.stderr.fileno()))
+        self._live.update(render(self._state, self._dashboard_top or 1), refresh=True)
 
     def _handle(self, handed: _Handed, now: float) -> None:
         item = handed.item

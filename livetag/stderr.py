@@ -2,26 +2,47 @@
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
+from typing import TextIO
 
 
 @contextlib.contextmanager
 def native_stderr_closed() -> Iterator[None]:
-    """Send what C libraries write to file descriptor 2 nowhere, for a short call.
+    """Send what C libraries write to file descriptor 2 nowhere; Python's stderr works on.
 
-    ALSA, PortAudio and LiteRT print notes there that no setting turns off. Errors are not lost:
-    they come back as exceptions.
+    ALSA, PortAudio and LiteRT print notes there that no setting turns off. Their errors are not
+    lost: they come back as exceptions, or end the stream.
     """
     try:
+        sys.stderr.flush()
         saved = os.dup(2)
-    except OSError:  # no stderr at all: nothing to keep clean
+    except (OSError, AttributeError):  # no stderr at all: nothing to keep clean
         yield
         return
+    python_stderr = sys.stderr
     null = os.open(os.devnull, os.O_WRONLY)
     try:
+        if _writes_to_descriptor_2():
+            sys.stderr = _line_buffered(saved, python_stderr.encoding)
         os.dup2(null, 2)
         yield
     finally:
+        if sys.stderr is not python_stderr:
+            sys.stderr.close()
+            sys.stderr = python_stderr
         os.dup2(saved, 2)
         os.close(saved)
         os.close(null)
+
+
+def _line_buffered(descriptor: int, encoding: str) -> TextIO:
+    return os.fdopen(descriptor, "w", buffering=1, encoding=encoding, closefd=False)
+
+
+def _writes_to_descriptor_2() -> bool:
+    """Whether `sys.stderr` is the real one, and not what a test put in its place."""
+    try:
+        return sys.stderr.fileno() == 2
+    except OSError:
+        return False

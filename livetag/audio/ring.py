@@ -15,11 +15,15 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Samples that were lost just before the sample at `position` was written."""
+    """Samples that were lost just before the one at `position`.
+
+    `skip` of them are in the ring, at `position`, and not to be read.
+    """
 
     position: int
     samples: int
     reason: str
+    skip: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,10 @@ class RingBuffer:
         """Writer: note that so many samples were lost before the next ones written."""
         self._losses.append(Loss(self._written, samples, reason))
 
+    def drop(self, position: int, skip: int, samples: int, reason: str) -> None:
+        """Reader: note a loss at a position that is still to be read."""
+        self._losses.append(Loss(position, samples, reason, skip))
+
     def read(self, most: int) -> Chunk:
         """Reader: the next samples, at most `most`, never across a loss. Perhaps none."""
         written = self._written
@@ -73,6 +81,7 @@ class RingBuffer:
         while self._losses and self._losses[0].position <= self._read:
             loss = self._losses.popleft()
             lost, reason = lost + loss.samples, loss.reason
+            self._read += loss.skip
         end = min(written, self._read + most)
         if self._losses:
             end = min(end, self._losses[0].position)

@@ -5,6 +5,7 @@ was lost and sets an event; it never waits, logs or raises. The worker, in `bloc
 event with a time limit, and takes the audio out of the ring.
 """
 
+import atexit
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ RING_SECONDS = 30.0
 CALLBACK_SECONDS = 0.04
 STALL_SECONDS = 2.0
 _POLL_SECONDS = 0.25
+_CLOSE_SECONDS = 1.0
+_SETTLE_SECONDS = 0.5
+_JITTER_SECONDS = 0.1  # of audio may come at once when a stream flows again
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,15 @@ def find_device(wanted: str | None, devices: list[Device]) -> Device:
     raise InputError(f"{what} {wanted!r}; there are:\n{listed}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Stall:
+    """No callback came between two monotonic times; the ring was at `position`."""
+
+    position: int
+    last_at: float
+    resumed_at: float
+
+
 class Microphone:
     """A device that records, at its own rate, into a ring buffer."""
 
@@ -119,6 +132,7 @@ class Microphone:
         self._expected_adc_time = 0.0
         self._opened_at = 0.0
         self._adc_delay = 0.0
+        self._stall: _Stall | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -138,7 +152,9 @@ class Microphone:
         """Close the stream; one whose server hangs is left behind rather than waited for."""
         closer = threading.Thread(target=self._close, name="close microphone", daemon=True)
         closer.start()
-        closer.join(timeout=2.0)
+        closer.join(_CLOSE_SECONDS)
+        if closer.is_alive():  # sounddevice would wait for the server again as Python exits
+            atexit.unregister(_sounddevice()._exit_handler)
 
     def _close(self) -> None:
         with native_stderr_closed():
@@ -175,8 +191,7 @@ class Microphone:
         if self._last_callback is None:
             self._adc_delay = min(max(timing.currentTime - adc_time, 0.0), 1.0)
         elif now - self._last_callback > STALL_SECONDS:
-            missed = round((now - self._last_callback) * self.rate_hz) - frames
-            self._ring.lose(max(missed, 1), "stalled")
+            self._stall = _Stall(self._ring.written, self._last_callback, now)
         elif status.input_overflow:
             missed = round((adc_time - self._expected_adc_time) * self.rate_hz)
             self._ring.lose(max(missed, 1), "overflow")
@@ -197,6 +212,8 @@ class Microphone:
             self._arrived.wait(_POLL_SECONDS)
             self._arrived.clear()
             ending = stop.is_set() or self._ended.is_set()
+            if not (self._settle_stall() or ending):
+                continue
             while ending or self._ring.unread >= self._chunk:
                 chunk = self._ring.read(self._chunk)
                 if not len(chunk.samples) and not chunk.lost_before:
@@ -225,6 +242,26 @@ class Microphone:
                 f"the microphone {self.name!r} stopped: it was unplugged, or its server ended. "
                 "Connect it and start livetag again; `livetag devices` lists what there is."
             )
+
+    def _settle_stall(self) -> bool:
+        """Account for a stall that is over; False while it is too early to tell what was lost.
+
+        A server that was held up may make up for it in one burst. Nobody can say when that audio
+        was recorded, or whether it was: PulseAudio fills in silence. So it is dropped, and the
+        stall is a gap for as long as it lasted by the clock.
+        """
+        stall, last = self._stall, self._last_callback
+        if stall is None or last is None:
+            return True
+        if last - stall.resumed_at < _SETTLE_SECONDS:
+            return False
+        delivered = self._ring.written - stall.position
+        in_time = round((last - stall.resumed_at + _JITTER_SECONDS) * self.rate_hz)
+        late = max(0, delivered - in_time)
+        due = round((last - stall.last_at) * self.rate_hz)
+        self._ring.drop(stall.position, late, max(1, due - delivered + late), "stalled")
+        self._stall = None
+        return True
 
     def _age_of_unread(self) -> float:
         """Seconds since the last sample that was read was captured."""

