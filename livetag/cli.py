@@ -87,7 +87,7 @@ def _add_monitor(commands: Any) -> None:
     source.add_argument("--device", metavar="NAME|INDEX", help="the microphone to listen to")
     source.add_argument("--input", metavar="FILE|-", help="a recording, or a stream on stdin")
     source.add_argument("--demo", action="store_true", help="the built-in minute of sounds")
-    add("--rate", type=int, metavar="HZ", help="stdin is raw s16le at this rate")
+    add("--rate", type=int, metavar="HZ", help="of the microphone, or of raw s16le on stdin")
     add("--channels", type=int, metavar="N", help="channels of raw stdin (default 1)")
     add("--fast", action="store_true", help="replay as fast as it goes")
     add("--duration", dest="duration_seconds", type=float, metavar="SECONDS", help="of audio")
@@ -207,7 +207,7 @@ def _source(config: "Config") -> "Source":
         return FileSource(Path(config.input), config.fast)
     from livetag.sources.microphone import Microphone
 
-    return Microphone(None if config.device is None else str(config.device))
+    return Microphone(None if config.device is None else str(config.device), config.rate)
 
 
 def _sinks(config: "Config", source: str, dashboard: bool) -> list[Any]:
@@ -237,9 +237,15 @@ def _model(named: str | None, console: "Console") -> "CompiledModel":
 
         def progress(what: str, done: int, total: int) -> None:
             text = f"Fetching YAMNet's weights ({what})"
+            if not console.is_terminal and not bar.tasks[0].visible:
+                _say(console, text)
             bar.update(task, description=text, completed=done, total=total, visible=True)
 
-        model = obtain_model(path, cache_dir(), progress, lambda text: _say(bar.console, text))
+        def say(message: str) -> None:
+            bar.update(task, visible=False)
+            _say(bar.console, message)
+
+        model = obtain_model(path, cache_dir(), progress, say)
     _say(console, f"The model is ready, and kept in {model.path.parent}")
     return model
 

@@ -106,6 +106,7 @@ class Sinks:
 
     def __init__(self, sinks: Sequence[Sink], tell: Callable[[str], None]) -> None:
         self._sinks = list(sinks)
+        self._given = len(self._sinks)
         self._tell = tell
         self.failed = False
 
@@ -120,8 +121,8 @@ class Sinks:
                 sink.close()
 
     @property
-    def left(self) -> int:
-        return len(self._sinks)
+    def all_gone(self) -> bool:
+        return self._given > 0 and not self._sinks
 
     @contextlib.contextmanager
     def _leaving_out(self, sink: Sink) -> Iterator[None]:
@@ -194,6 +195,10 @@ class Monitor:
             raise failure
         return LivetagError.exit_code if self._sinks.failed else 0
 
+    def stop(self) -> None:
+        """Let `run` end, from another thread, as Ctrl-C does."""
+        self._stop.set()
+
     def _items(self) -> Iterator[Item]:
         blocks: Iterable[AudioBlock] = self._source.blocks(self._stop)
         if self._duration_seconds is not None:
@@ -215,7 +220,7 @@ class Monitor:
                 self._state.tick(now)
                 self._watch_for_stall()
                 self._draw()
-            if self._sinks.left == 0 and self._live is None:
+            if self._sinks.all_gone and self._live is None:
                 self._stop.set()
             if self._stop.is_set():
                 stop_by = stop_by or now + _ENDING_SECONDS

@@ -117,17 +117,18 @@ class _Stall:
 class Microphone:
     """A device that records, at its own rate, into a ring buffer."""
 
-    def __init__(self, wanted: str | None) -> None:
+    def __init__(self, wanted: str | None, rate_hz: int | None = None) -> None:
+        """`wanted`: index or part of a name; `rate_hz`: instead of the device's own rate."""
         device = find_device(wanted, input_devices())
         self.name = device.name
-        self.rate_hz = device.rate_hz
+        self.rate_hz = rate_hz or device.rate_hz
         self.failure: LivetagError | None = None
         self._device = device
         self._stream: Any = None
-        self._ring = RingBuffer(round(RING_SECONDS * device.rate_hz))
+        self._ring = RingBuffer(round(RING_SECONDS * self.rate_hz))
         self._arrived = threading.Event()
         self._ended = threading.Event()
-        self._chunk = round(BLOCK_SECONDS * device.rate_hz)
+        self._chunk = round(BLOCK_SECONDS * self.rate_hz)
         self._last_callback: float | None = None
         self._expected_adc_time = 0.0
         self._opened_at = 0.0

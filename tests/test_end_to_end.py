@@ -1,0 +1,173 @@
+"""The installed command over a real capture device: PortAudio on a virtual microphone."""
+
+import csv
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import skip_unless_required
+from running import Running, running
+from virtual_microphone import VirtualMicrophone, missing, virtual_microphone
+
+from livetag.audio.reader import AudioReader
+from livetag.events import FloatArray
+from livetag.resources import ASSETS_DIR
+from livetag.sources.demo_sounds import RATE_HZ, SPEECH_ASSET, demo_sounds
+from livetag.yamnet.compile import CompiledModel
+
+SMOKE_ALARM = "Smoke detector, smoke alarm"
+
+pytestmark = [pytest.mark.microphone, pytest.mark.usefixtures("compiled")]
+
+
+@pytest.fixture
+def microphone(tmp_path: Path, compiled: CompiledModel) -> Iterator[VirtualMicrophone]:
+    if absent := missing():
+        skip_unless_required(f"no virtual microphone without {absent}")
+    folder = tmp_path / "pulse"
+    folder.mkdir()
+    with virtual_microphone(folder) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def smoke_alarm() -> FloatArray:
+    """Eight seconds of the demo's smoke alarm, float32 at 16 kHz."""
+    with AudioReader(ASSETS_DIR / SPEECH_ASSET) as reader:
+        speech = next(reader.blocks(10 * RATE_HZ))
+    return next(sound.samples for sound in demo_sounds(speech) if sound.name == "smoke alarm")
+
+
+def listening(command: Running) -> bool:
+    """Whether the microphone is heard: silence is the first event."""
+    return any('"label":"Silence"' in line for line in command.lines)
+
+
+def names(text: str) -> bool:
+    return "Smoke detector" in text
+
+
+def test_a_sound_becomes_alert_row_and_bar(
+    microphone: VirtualMicrophone, smoke_alarm: FloatArray, tmp_path: Path
+) -> None:
+    log = tmp_path / "log.csv"
+    arguments = ("monitor", "--csv", str(log))
+    with running(*arguments, env=microphone.environment, terminal=True) as command:
+        command.wait_until(lambda c: any("Silence" in line for line in c.screen), "dashboard")
+        microphone.play(smoke_alarm, RATE_HZ)
+        command.wait_until(lambda c: any(map(names, c.lines)), "alert on stdout")
+        command.wait_until(
+            lambda c: any(names(line) and "█" in line for line in c.screen), "bar that names it"
+        )
+        assert command.end() == 0
+    time, label, score = command.lines[0].rstrip("\n").split("  ")
+    assert label == SMOKE_ALARM
+    assert 0.3 <= float(score) <= 1.0
+    with log.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["label"] == SMOKE_ALARM]
+    assert rows[0]["start"] == time
+    assert float(rows[0]["peak_score"]) > 0.8
+    assert float(rows[0]["end_s"]) > float(rows[0]["start_s"])
+
+
+def test_the_terminal_is_left_clean(microphone: VirtualMicrophone) -> None:
+    with running("monitor", env=microphone.environment, terminal=True) as command:
+        command.wait_until(lambda c: any("windows/s" in line for line in c.screen), "dashboard")
+        assert command.end() == 0
+    rest = command.stderr.rpartition(b"\x1b[?1049l")[2]
+    assert b"\x1b[?25h" in command.stderr.rpartition(b"\x1b[?25l")[2]  # the cursor is back
+    assert rest.decode().count("heard default for") == 1
+
+
+@pytest.mark.parametrize("rate_hz", ["44100", "48000"])
+def test_any_device_rate_is_resampled(
+    microphone: VirtualMicrophone, smoke_alarm: FloatArray, rate_hz: str
+) -> None:
+    arguments = ("monitor", "--json", "--rate", rate_hz)
+    with running(*arguments, env=microphone.environment) as command:
+        command.wait_until(listening, "audio")
+        microphone.play(smoke_alarm, RATE_HZ)
+        command.wait_until(lambda c: any(map(names, c.lines)), "alert")
+        assert command.end(signal.SIGTERM) == 0
+    records = [json.loads(line) for line in command.lines]
+    ends = [record for record in records if record["type"] == "event_end"]
+    alarm = next(record for record in ends if record["label"] == SMOKE_ALARM)
+    assert alarm["peak_score"] > 0.9
+    assert alarm["source"] == "default"
+
+
+def test_stopping_ends_and_writes_open_events(
+    microphone: VirtualMicrophone, tmp_path: Path
+) -> None:
+    log = tmp_path / "log.csv"
+    arguments = ("monitor", "--json", "--csv", str(log))
+    with running(*arguments, env=microphone.environment) as command:
+        command.wait_until(listening, "audio")
+        assert command.end() == 0
+    types = [json.loads(line)["type"] for line in command.lines]
+    assert types.count("event_start") == types.count("event_end") > 0
+    assert "Silence" in log.read_text(encoding="utf-8")
+
+
+def test_a_second_run_appends_to_the_log(microphone: VirtualMicrophone, tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    arguments = ("monitor", "--duration", "1.5", "--csv", str(log))
+    for _ in range(2):
+        with running(*arguments, env=microphone.environment) as command:
+            assert command.wait() == 0
+        assert b"Compiling" not in command.stderr
+    lines = log.read_text(encoding="utf-8").splitlines()
+    assert [line.startswith("start,end,") for line in lines].count(True) == 1
+    assert len(lines) >= 3
+
+
+def test_a_stalled_stream_becomes_a_gap(
+    microphone: VirtualMicrophone, smoke_alarm: FloatArray
+) -> None:
+    with running("monitor", "--json", env=microphone.environment) as command:
+        command.wait_until(listening, "audio")
+        microphone.freeze()
+        command.wait_until(lambda c: b"no audio has come" in c.stderr, "message")
+        microphone.thaw()
+        command.wait_until(lambda c: any('"type":"gap"' in line for line in c.lines), "gap")
+        microphone.play(smoke_alarm, RATE_HZ)
+        command.wait_until(lambda c: any(map(names, c.lines)), "alert after the gap")
+        assert command.end() == 0
+    records = [json.loads(line) for line in command.lines]
+    gap = next(record for record in records if record["type"] == "gap")
+    assert gap["reason"] == "stalled"
+    assert gap["lost_seconds"] > 1.5
+    ended = [r["end_s"] for r in records if r["type"] == "event_end" and r["end_s"] < 60]
+    after = gap["start_s"] + gap["lost_seconds"]
+    assert not [end for end in ended if gap["start_s"] + 0.01 < end < after - 0.01]
+    assert b"audio lost" in command.stderr
+
+
+def test_a_stalled_stream_does_not_hold_up_the_end(microphone: VirtualMicrophone) -> None:
+    with running("monitor", "--json", env=microphone.environment) as command:
+        command.wait_until(listening, "audio")
+        microphone.freeze()
+        command.wait_until(lambda c: b"no audio has come" in c.stderr, "message")
+        assert command.end() == 0
+    last = json.loads(command.lines[-1])
+    assert (last["type"], last["reason"]) == ("gap", "stalled")
+
+
+def test_a_vanished_device_ends_the_monitor(microphone: VirtualMicrophone) -> None:
+    with running("monitor", "--json", env=microphone.environment) as command:
+        command.wait_until(listening, "audio")
+        microphone.vanish()
+        assert command.wait() == 3
+    assert json.loads(command.lines[-1])["type"] == "event_end"
+    message = command.stderr.decode()
+    assert "the microphone 'default' stopped" in message
+    assert "Traceback" not in message
+    assert "Expression" not in message  # PortAudio's own words
+
+
+def test_devices_marks_the_default(microphone: VirtualMicrophone) -> None:
+    with running("devices", env=microphone.environment) as command:
+        assert command.wait() == 0
+    assert [line for line in command.lines if line.startswith("*") and "default" in line]
