@@ -108,12 +108,21 @@ def _compile_in_process(weights: Weights, target: Path) -> None:
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     if done.returncode != 0:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        raise ModelError(
-            f"the model could not be compiled: {lines[-1].removeprefix('livetag: ')}"
-            if lines
-            else f"compiling the model ended with status {done.returncode}: is memory short?"
-        )
+        raise ModelError(f"the model could not be compiled: {_reason(done)}")
+
+
+def _reason(done: subprocess.CompletedProcess[str]) -> str:
+    """Why compiling failed: our own message, a signal, or the last line of a traceback.
+
+    TensorFlow writes to stderr whatever happens.
+    """
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    own = [line.removeprefix("livetag: ") for line in lines if line.startswith("livetag: ")]
+    if own:
+        return own[-1]
+    if done.returncode < 0 or not lines:
+        return f"its process ended with status {done.returncode}: is memory short?"
+    return lines[-1]
 
 
 def compile_model(weights: Weights, target: Path) -> Report:
@@ -188,6 +197,7 @@ def _write_atomically(target: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        Path(name).chmod(0o644)  # others may share the cache
         Path(name).replace(target)
     except BaseException:
         Path(name).unlink()

@@ -120,7 +120,7 @@ class LogMelStream:
         joined = np.concatenate((self._tail, samples))
         frames = frame_count(len(joined), self._params)
         self._tail = joined[frames * self._params.stft_hop_samples :].copy()
-        return _log_mel(joined, self._params)
+        return log_mel_spectrogram(joined, self._params)
 
 
 class PatchStream:

