@@ -54,9 +54,13 @@ class Recording:
         self._seconds = 0.0
         self._frames = 0
         self._score_sum = np.zeros(params.num_classes, np.float64)
+        self._rest = self._read()
 
     def frames(self) -> Iterator[Frame]:
         """Yield every frame, the last one padded with zeros as the reference does."""
+        return self._rest
+
+    def _read(self) -> Iterator[Frame]:
         patches = PatchStream(self._params)
         with AudioReader(self._path) as reader:
             resampler = Resampler(reader.rate_hz, self._params.sample_rate_hz)
@@ -68,12 +72,14 @@ class Recording:
             rest = resampler.push(np.empty(0, np.float32), last=True)
             yield from self._classify(patches.push(rest))
             yield from self._classify(patches.finish())
+            if self._frames == 0:  # shorter than a sample at 16 kHz
+                zeros = np.zeros(self._params.window_samples, np.float32)
+                yield from self._classify(patches.push(zeros))
 
     def clip(self) -> Clip:
         """The result; reads what `frames` has not been asked for."""
-        if self._frames == 0:
-            for _ in self.frames():
-                pass
+        for _ in self._rest:
+            pass
         mean = (self._score_sum / self._frames).astype(np.float32)
         return Clip(self._seconds, self._frames, mean)
 
@@ -82,5 +88,5 @@ class Recording:
             scores = self._classifier(patch).scores
             self._score_sum += scores
             start_s = first_sample / self._params.sample_rate_hz
-            yield Frame(self._frames, start_s, start_s + self._params.window_seconds, scores)
-            self._frames += 1
+            number, self._frames = self._frames, self._frames + 1
+            yield Frame(number, start_s, start_s + self._params.window_seconds, scores)

@@ -5,6 +5,7 @@ need not be installed.
 """
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -34,6 +35,8 @@ _NOT_KEYS = {"run", "config"}  # of a command's options; all others are keys of 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code. No user error shows a traceback."""
     options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # file names may hold what it cannot encode
+        sys.stdout.reconfigure(errors="backslashreplace")
     command: Callable[[argparse.Namespace], int] = options.run
     try:
         code = command(options)
@@ -42,9 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LivetagError as error:
         print(f"livetag: {error}", file=sys.stderr)
         return error.exit_code
-    except BrokenPipeError:
-        # The reader of our output went away. Nothing can be said there, not at exit either.
+    except OSError as error:
+        # Our output cannot be written. What waits in its buffer must not be tried again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # its reader simply had enough
+            print(f"livetag: {error}", file=sys.stderr)
         return LivetagError.exit_code
     except KeyboardInterrupt:
         print("livetag: stopped", file=sys.stderr)
@@ -106,7 +111,7 @@ def _add_monitor(commands: Any) -> None:
         metavar="LABEL[=SCORE]",
         help="alert on this class, instead of the configured ones; may be repeated",
     )
-    add("--top", type=int, metavar="N", help="classes on the dashboard (default 10)")
+    add("--top", type=_count, metavar="N", help="classes on the dashboard (default 10)")
     add("--csv", metavar="PATH", help="append every event to this log")
     add("--json", action="store_true", help="stdout gets one JSON object a line")
     add("--dashboard", action=argparse.BooleanOptionalAction, help="draw it, or do not")
@@ -122,7 +127,7 @@ def _add_classify(commands: Any) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument("--top", type=int, metavar="N", help="classes to print (default 5)")
+    parser.add_argument("--top", type=_count, metavar="N", help="classes to print (default 5)")
     parser.add_argument(
         "--hop",
         type=float,
@@ -144,6 +149,13 @@ def _add_weights(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="YAMNet's weights: an HDF5 file or a SavedModel folder",
     )
+
+
+def _count(text: str) -> int:
+    """How many classes: at least one."""
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError("has to be 1 or more")
+    return int(text)
 
 
 def _monitor(options: argparse.Namespace) -> int:

@@ -49,7 +49,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     fast: bool = False
     rate: Annotated[int, Meta(ge=1_000, le=768_000)] | None = None
     channels: Annotated[int, Meta(ge=1, le=1_024)] = 1
-    duration_seconds: Annotated[float, Meta(gt=0.0)] | None = None
+    duration_seconds: Annotated[float, Meta(gt=0.0, le=1e9)] | None = None
     patch_hop_seconds: float = 0.48
     threshold: Score = 0.5
     hold_seconds: Annotated[float, Meta(ge=0.0, le=3_600.0)] = 1.0
@@ -153,7 +153,8 @@ _SOURCES = ("device", "input", "demo")
 
 def _overlaid(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, Any]:
     """Both, where a source in the stronger one replaces any source in the weaker."""
-    chosen = [key for key in _SOURCES if stronger.get(key) not in (None, False)]
+    given = {key: stronger.get(key) for key in _SOURCES}
+    chosen = [key for key, value in given.items() if value is not None and value is not False]
     if len(chosen) > 1:
         raise UsageError(f"{' and '.join(chosen)} exclude each other: choose one source")
     kept = {key: value for key, value in weaker.items() if not chosen or key not in _SOURCES}

@@ -100,9 +100,10 @@ class _Painter:
 
     def header(self, state: MonitorState) -> Line:
         rate = f"{state.rate_hz / 1000:g} kHz"
-        left = [(" livetag ", _TITLE), (f" {state.source_name}", _BOLD), (f"  {rate}", _PLAIN)]
-        if state.silent_s >= _STALLED_AFTER_S:
-            left.append((f"   NO AUDIO for {duration(state.silent_s)}", _ALERT))
+        left = [(" livetag ", _TITLE)]
+        if state.silent_s >= _STALLED_AFTER_S:  # first: a narrow terminal cuts what is last
+            left.append((f" NO AUDIO for {duration(state.silent_s)} ", _ALERT))
+        left += [(f" {state.source_name}", _BOLD), (f"  {rate}", _PLAIN)]
         return self.spread(left, [("Ctrl-C ends ", _DIM)])
 
     def level(self, state: MonitorState) -> Line:
@@ -132,8 +133,8 @@ class _Painter:
     def classes(self, state: MonitorState, count: int) -> list[Line]:
         """A row a class: name, bar with its threshold, score, and the last half minute."""
         name_width = max(12, min(36, self.width * 3 // 10))
-        spark_width = min(62, (self.width - name_width - 12) * 2 // 5)
-        bar_width = min(60, self.width - name_width - spark_width - 12)
+        spark_width = max(0, min(62, (self.width - name_width - 12) * 2 // 5))
+        bar_width = max(0, min(60, self.width - name_width - spark_width - 12))
         history = state.history()
         lines = []
         for index in state.top(count):
@@ -191,7 +192,8 @@ class _Painter:
         for event in events[:rows]:
             age = duration(state.sounding_for(event)).rjust(7)
             name = self._cut(event.label.name, max(1, width - len(age) - 2))
-            lines.append([Segment(f" {name} {age}", _ALERT if event.alert else _PLAIN)])
+            mark, style = ("!", _ALERT) if event.alert else (" ", _PLAIN)
+            lines.append([Segment(f"{mark}{name} {age}", style)])
         return lines
 
     def alerts(self, state: MonitorState, rows: int, width: int) -> list[Line]:
@@ -262,7 +264,10 @@ class _Painter:
 
     def fit(self, pieces: Iterable[Segment | tuple[str, Style]]) -> Line:
         """Pieces as one line of exactly the painter's width."""
-        line = [piece if isinstance(piece, Segment) else Segment(*piece) for piece in pieces]
+        line = [
+            piece if isinstance(piece, Segment) else Segment(_printable(piece[0]), piece[1])
+            for piece in pieces
+        ]
         return Segment.adjust_line_length(line, self.width)
 
     def _cut(self, text: str, width: int) -> str:
@@ -270,6 +275,11 @@ class _Painter:
         if cell_len(text) > width:
             text = set_cell_size(text, width - 1).rstrip() + self._glyphs.ellipsis
         return set_cell_size(text, width)
+
+
+def _printable(text: str) -> str:
+    """Names come from outside: a line feed or an escape code in one would break the screen."""
+    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def duration(seconds: float) -> str:

@@ -78,7 +78,11 @@ class EventStart:
 
 @dataclass(frozen=True, slots=True)
 class EventEnd:
-    """The event is over: from its first window over the threshold to the last one's end."""
+    """The event is over: it lasted from its first window at the threshold to a hop after the last.
+
+    Where the hop is longer than the window, to the last one's end. `windows` and `mean_score` are
+    of all windows between, those that were under the threshold included.
+    """
 
     start: EventStart
     end_time: float

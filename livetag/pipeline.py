@@ -28,8 +28,9 @@ def analyze(
 ) -> Iterator[Item]:
     """Yield a `Level` for each block, `Scores` for each window, and events and gaps as they occur.
 
-    A gap ends every event and starts the windows anew, so that no window spans it. At the end of
-    the stream the last window is padded with zeros, as the reference pads a recording's.
+    A gap ends every event and starts the windows anew, so that no window spans it: what follows
+    the last whole window before a gap is not classified. At the end of the stream the last window
+    is padded with zeros, as the reference pads a recording's.
     """
     segment: _Segment | None = None
     try:

@@ -24,7 +24,7 @@ def native_stderr_closed() -> Iterator[None]:
     null = os.open(os.devnull, os.O_WRONLY)
     try:
         if _writes_to_descriptor_2():
-            sys.stderr = _line_buffered(saved, python_stderr.encoding)
+            sys.stderr = _line_buffered(saved, python_stderr)
         os.dup2(null, 2)
         yield
     finally:
@@ -36,8 +36,10 @@ def native_stderr_closed() -> Iterator[None]:
         os.close(null)
 
 
-def _line_buffered(descriptor: int, encoding: str) -> TextIO:
-    return os.fdopen(descriptor, "w", buffering=1, encoding=encoding, closefd=False)
+def _line_buffered(descriptor: int, like: TextIO) -> TextIO:
+    return os.fdopen(
+        descriptor, "w", buffering=1, encoding=like.encoding, errors=like.errors, closefd=False
+    )
 
 
 def _writes_to_descriptor_2() -> bool:

@@ -3,6 +3,7 @@
 The only room that imports soundfile.
 """
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,16 +26,24 @@ class AudioReader:
         import soundfile
 
         self._name = str(source) if isinstance(source, Path) else "standard input"
-        if isinstance(source, Path) and not source.is_file():
+        if isinstance(source, Path) and (source.is_dir() or not source.exists()):
             what = "is a folder" if source.is_dir() else "does not exist"
             raise InputError(f"{source} {what}: name a recording")
         try:
-            self._file = soundfile.SoundFile(source, closefd=False, **raw_format)
-        except (soundfile.LibsndfileError, OSError) as error:
+            # Bytes: soundfile cannot encode every name that the system can have.
+            file = os.fsencode(source) if isinstance(source, Path) and os.name != "nt" else source
+            self._file = soundfile.SoundFile(file, closefd=False, **raw_format)
+        except (soundfile.LibsndfileError, OSError, TypeError) as error:
             reason = getattr(error, "error_string", str(error)).rstrip(".")
+            readable = "WAV, FLAC, Ogg and MP3 can"
+            if not isinstance(source, Path):
+                readable = "a WAV stream can, and raw s16le where --rate is given"
             raise InputError(
-                f"{self._name} is no audio that can be read ({reason}): WAV, FLAC, Ogg and MP3 can"
+                f"{self._name} is no audio that can be read ({reason}): {readable}"
             ) from error
+        # soundfile seeks to where it is after each read; in an MP3 that loses what the next frame
+        # needs from the last ones. A stream that cannot seek is left alone.
+        self._file.seekable = lambda: False
         self.rate_hz = int(self._file.samplerate)
         self.channels = int(self._file.channels)
 

@@ -44,7 +44,8 @@ class RingBuffer:
         self._claimed = 0  # the writer is at work below this position
         self._written = 0  # all below this position can be read
         self._read = 0
-        self._losses: deque[Loss] = deque()
+        self._losses: deque[Loss] = deque()  # the writer appends, the reader takes
+        self._drops: deque[Loss] = deque()  # the reader's own
 
     @property
     def written(self) -> int:
@@ -72,19 +73,20 @@ class RingBuffer:
 
     def drop(self, position: int, skip: int, samples: int, reason: str) -> None:
         """Reader: note a loss at a position that is still to be read."""
-        self._losses.append(Loss(position, samples, reason, skip))
+        self._drops.append(Loss(position, samples, reason, skip))
 
     def read(self, most: int) -> Chunk:
         """Reader: the next samples, at most `most`, never across a loss. Perhaps none."""
         written = self._written
         lost, reason = self._skip_overwritten(written)
-        while self._losses and self._losses[0].position <= self._read:
-            loss = self._losses.popleft()
-            lost, reason = lost + loss.samples, loss.reason
-            self._read += loss.skip
+        while (loss := self._next_loss()) is not None and loss.position <= self._read:
+            (self._drops if self._drops and self._drops[0] is loss else self._losses).popleft()
+            jumped = min(self._read - loss.position, loss.skip)  # counted as lapped already
+            lost, reason = lost + loss.samples - jumped, loss.reason
+            self._read += loss.skip - jumped
         end = min(written, self._read + most)
-        if self._losses:
-            end = min(end, self._losses[0].position)
+        if loss is not None:
+            end = min(end, loss.position)
         begin = self._read
         samples = self._copy(begin, end)
         overwritten = max(0, min(self._claimed - self.capacity, end) - begin)
@@ -92,6 +94,10 @@ class RingBuffer:
         if overwritten:
             return Chunk(samples[overwritten:], lost + overwritten, "lapped")
         return Chunk(samples, lost, reason)
+
+    def _next_loss(self) -> Loss | None:
+        heads = [losses[0] for losses in (self._drops, self._losses) if losses]
+        return min(heads, key=lambda loss: loss.position, default=None)
 
     def _skip_overwritten(self, written: int) -> tuple[int, str]:
         """Where the writer lapped us, go on with the newest half of the ring: room to catch up."""

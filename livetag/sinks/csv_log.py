@@ -63,20 +63,20 @@ class CsvSink:
 
 def _open_log(path: Path) -> TextIO:
     header = ",".join(COLUMNS)
-    last_byte = b"\n"
+    last_line = b""
     if path.is_file() and path.stat().st_size:
         with path.open("rb") as existing:
             first_line = existing.readline(1_000).strip().decode("utf-8", "replace")
-            existing.seek(-1, 2)
-            last_byte = existing.read(1)
+            existing.seek(max(0, path.stat().st_size - 4_096))
+            last_line = existing.read().rpartition(b"\n")[2]
         if first_line != header:
             raise UsageError(
                 f"{path} is not a log of livetag's (its first line differs): name another --csv"
             )
         header = ""
-    file = path.open("a", newline="", encoding="utf-8")
-    if last_byte != b"\n":  # a row cut short by a crash keeps its line to itself
-        file.write("\n")
+    file = path.open("a", newline="", encoding="utf-8", errors="backslashreplace")
+    if last_line:  # a row cut short by a crash keeps its line to itself
+        file.write('"\n' if last_line.count(b'"') % 2 else "\n")
     if header:
         file.write(header + "\n")
     file.flush()

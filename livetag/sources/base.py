@@ -72,6 +72,9 @@ def limited(blocks: Iterable[AudioBlock], samples: int) -> Iterator[AudioBlock]:
         if len(block.samples) < room:
             yield block
             continue
-        if room > 0:
-            yield replace(block, samples=block.samples[:room])
+        lost = min(block.lost_before, block.lost_before + room)  # so much of the gap is within
+        first = min(block.first_sample, samples)
+        kept = block.samples[: max(room, 0)]
+        if len(kept) or lost > 0:
+            yield replace(block, samples=kept, first_sample=first, lost_before=max(lost, 0))
         return

@@ -8,6 +8,7 @@ event with a time limit, and takes the audio out of the ring.
 import atexit
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType, TracebackType
@@ -63,7 +64,12 @@ def input_devices() -> list[Device]:
     default = sounddevice.default.device[0]
     if default < 0:
         default = next(
-            (api["default_input_device"] for api in sounddevice.query_hostapis()), default
+            (
+                api["default_input_device"]
+                for api in sounddevice.query_hostapis()
+                if api["default_input_device"] >= 0
+            ),
+            default,
         )
     return [
         Device(
@@ -133,7 +139,7 @@ class Microphone:
         self._expected_adc_time = 0.0
         self._opened_at = 0.0
         self._adc_delay = 0.0
-        self._stall: _Stall | None = None
+        self._stalls: deque[_Stall] = deque()  # those that are not settled yet
 
     def __enter__(self) -> Self:
         try:
@@ -177,7 +183,11 @@ class Microphone:
                     callback=self._callback,
                     finished_callback=self._finished,
                 )
-                stream.start()
+                try:
+                    stream.start()
+                except sounddevice.PortAudioError:
+                    stream.close(ignore_errors=True)
+                    raise
         except sounddevice.PortAudioError as error:
             raise InputError(
                 f"the microphone {self.name!r} cannot be opened ({error.args[0]}): is another "
@@ -192,8 +202,8 @@ class Microphone:
         if self._last_callback is None:
             self._adc_delay = min(max(timing.currentTime - adc_time, 0.0), 1.0)
         elif now - self._last_callback > STALL_SECONDS:
-            self._stall = _Stall(self._ring.written, self._last_callback, now)
-        elif status.input_overflow:
+            self._stalls.append(_Stall(self._ring.written, self._last_callback, now))
+        elif status.input_overflow and not self._stalls:  # a stall's length holds it already
             missed = round((adc_time - self._expected_adc_time) * self.rate_hz)
             self._ring.lose(max(missed, 1), "overflow")
         self._last_callback = now
@@ -213,7 +223,7 @@ class Microphone:
             self._arrived.wait(_POLL_SECONDS)
             self._arrived.clear()
             ending = stop.is_set() or self._ended.is_set()
-            if not (self._settle_stall() or ending):
+            if not self._settle_stalls(ending):
                 continue
             while ending or self._ring.unread >= self._chunk:
                 chunk = self._ring.read(self._chunk)
@@ -244,24 +254,26 @@ class Microphone:
                 "Connect it and start livetag again; `livetag devices` lists what there is."
             )
 
-    def _settle_stall(self) -> bool:
-        """Account for a stall that is over; False while it is too early to tell what was lost.
+    def _settle_stalls(self, ending: bool) -> bool:
+        """Account for stalls that are over; False while it is too early to tell what was lost.
 
         A server that was held up may make up for it in one burst. Nobody can say when that audio
         was recorded, or whether it was: PulseAudio fills in silence. So it is dropped, and the
         stall is a gap for as long as it lasted by the clock.
         """
-        stall, last = self._stall, self._last_callback
-        if stall is None or last is None:
-            return True
-        if last - stall.resumed_at < _SETTLE_SECONDS:
-            return False
-        delivered = self._ring.written - stall.position
-        in_time = round((last - stall.resumed_at + _JITTER_SECONDS) * self.rate_hz)
-        late = max(0, delivered - in_time)
-        due = round((last - stall.last_at) * self.rate_hz)
-        self._ring.drop(stall.position, late, max(1, due - delivered + late), "stalled")
-        self._stall = None
+        while self._stalls:
+            stall = self._stalls[0]
+            following = self._stalls[1] if len(self._stalls) > 1 else None
+            last = following.last_at if following else self._last_callback or stall.resumed_at
+            if not (following or ending) and last - stall.resumed_at < _SETTLE_SECONDS:
+                return False
+            written = following.position if following else self._ring.written
+            delivered = written - stall.position
+            in_time = round((last - stall.resumed_at + _JITTER_SECONDS) * self.rate_hz)
+            late = max(0, delivered - in_time)
+            due = round((last - stall.last_at) * self.rate_hz)
+            self._ring.drop(stall.position, late, max(1, due - delivered + late), "stalled")
+            self._stalls.popleft()
         return True
 
     def _age_of_unread(self) -> float:

@@ -1,0 +1,294 @@
+"""The screen: every line fits any terminal, says what it should, and says it without colour."""
+
+import io
+import re
+from datetime import datetime
+
+import numpy as np
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from livetag.dashboard import Dashboard, decibels, duration, render
+from livetag.events import EventEnd, EventStart, Gap, Item, Level, Scores
+from livetag.state import MonitorState
+from livetag.yamnet.labels import ClassMap
+from livetag.yamnet.params import Params
+
+SPEECH, DOG, MUSIC, SIREN, SMOKE_ALARM = 0, 69, 132, 390, 393
+SIZES = [(80, 24), (200, 50), (40, 10), (20, 5)]
+TINY = [(21, 6), (16, 4), (10, 3), (3, 2), (1, 1)]
+
+
+@pytest.fixture
+def state(labels: ClassMap) -> MonitorState:
+    """After 62 s: a dog that is over; speech, a smoke alarm and, the youngest, music go on."""
+    state = MonitorState(
+        labels=labels,
+        params=Params(),
+        source_name="USB Microphone",
+        rate_hz=44_100,
+        alert_thresholds={DOG: 0.5, SMOKE_ALARM: 0.3},
+        threshold=0.5,
+        started_at=1_000.0,
+    )
+    row = np.zeros(521, np.float32)
+    row[[SPEECH, DOG, SMOKE_ALARM]] = 0.75, 0.25, 0.5
+    for number in range(40):
+        state.apply(
+            Scores(number / 2, number / 2 + 1, row, np.zeros(1024, np.float32), None),
+            1_042.0 + number / 2,
+        )
+    dog = EventStart(labels[DOG], 1_760_000_000.0, 10.0, 0.91, 0.5, alert=True)
+    alarm = EventStart(labels[SMOKE_ALARM], 1_760_000_050.0, 55.0, 0.42, 0.3, alert=True)
+    speech = EventStart(labels[SPEECH], 1_760_000_020.0, 0.0, 0.8, 0.5, alert=False)
+    music = EventStart(labels[MUSIC], 1_760_000_055.0, 60.0, 0.6, 0.5, alert=False)
+    for event in (speech, dog, alarm, music):
+        state.apply(event, 1_060.0)
+    state.apply(EventEnd(dog, 1_760_000_004.0, 14.0, 0.95, 0.8, 8), 1_061.0)
+    state.apply(Level(62.0, -20.0, -12.0, clipped=False), 1_062.0)
+    state.tick(1_062.0)
+    return state
+
+
+def rendered(
+    state: MonitorState,
+    width: int = 80,
+    height: int = 24,
+    encoding: str = "utf-8",
+    no_color: bool = True,
+    colour: bool = False,
+) -> str:
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    console = Console(
+        file=file,
+        width=width,
+        height=height,
+        force_terminal=True,
+        color_system="standard" if colour else None,
+        no_color=no_color,
+        legacy_windows=False,
+    )
+    console.print(render(state, 10), end="")
+    file.flush()
+    buffer = file.buffer
+    assert isinstance(buffer, io.BytesIO)
+    return buffer.getvalue().decode(encoding)
+
+
+def screen(
+    state: MonitorState, width: int = 80, height: int = 24, encoding: str = "utf-8"
+) -> list[str]:
+    return rendered(state, width, height, encoding).split("\n")
+
+
+def line_with(lines: list[str], text: str) -> str:
+    (line,) = [line for line in lines if text in line]
+    return line
+
+
+# --- Size ---------------------------------------------------------------------------------------
+
+
+def messed_up(state: MonitorState) -> MonitorState:
+    """Everything that makes lines longer."""
+    state.source_name = "Микрофон 麦克风 " * 20
+    state.apply(Gap(0.0, 0.0, 123_456.7, "stalled"), 1_062.0)
+    state.apply(Level(1e6, -3.0, 0.0, clipped=True), 1_062.0)
+    state.notices.extend(["a message of great length " * 20, "another 麦克风"])
+    state.tick(9e6)
+    return state
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES + TINY)
+@pytest.mark.parametrize("crowded", [False, True])
+def test_a_frame_has_exactly_the_terminal_s_size(
+    width: int, height: int, crowded: bool, state: MonitorState
+) -> None:
+    lines = screen(messed_up(state) if crowded else state, width, height)
+    assert len(lines) == height
+    assert {cell_len(line) for line in lines} == {width}
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (20, 5)])
+def test_before_there_is_anything_to_show_a_frame_has_its_size_too(
+    width: int, height: int, labels: ClassMap
+) -> None:
+    lines = screen(MonitorState(labels, Params(), "mic", 16_000, {}, 0.5, 0.0), width, height)
+    assert len(lines) == height
+    assert {cell_len(line) for line in lines} == {width}
+
+
+def test_a_name_with_control_characters_does_not_break_the_frame(state: MonitorState) -> None:
+    state.source_name = "two\nlines\x1b[31m.wav"
+    lines = screen(state)
+    assert len(lines) == 24
+    assert "\x1b[31m" not in "".join(lines)
+
+
+# --- What it says -------------------------------------------------------------------------------
+
+
+def test_the_header_names_the_source_and_its_rate(state: MonitorState) -> None:
+    assert "USB Microphone  44.1 kHz" in screen(state)[0]
+
+
+def test_the_meter_shows_level_and_held_peak(state: MonitorState) -> None:
+    line = line_with(screen(state), "Level")
+    assert " -20.0 dBFS" in line
+    assert "peak  -12.0" in line
+    meter = line[line.index("Level") + 7 : line.index(" -20.0")].rstrip()
+    assert meter.count("█") == pytest.approx(len(meter) * 40 / 60, abs=1)
+    assert meter.index("│") == pytest.approx(len(meter) * 48 / 60, abs=1)
+    assert "CLIP" not in line
+    state.apply(Level(62.1, -3.0, 0.0, clipped=True), 1_062.1)
+    state.tick(1_062.2)
+    assert "CLIP" in line_with(screen(state), "Level")
+
+
+def test_a_class_has_a_name_a_bar_with_its_threshold_and_a_score(state: MonitorState) -> None:
+    lines = screen(state, 120, 30)
+    speech, dog = line_with(lines, "0.75"), line_with(lines, "0.25")
+    assert speech.startswith(" Speech ")
+    assert dog.startswith("!Dog ")
+    begin, end = dog.index("█"), dog.index(" 0.25")
+    width = end - begin
+    assert dog[begin:end].count("█") == pytest.approx(width * 0.25, abs=1)
+    assert speech[begin:end].count("█") == pytest.approx(width * 0.75, abs=1)
+    assert dog[begin:end].index("┊") == pytest.approx(width * 0.5, abs=1)
+    assert "┊" not in speech[begin:end]  # the bar is beyond it
+    order = [line for line in lines if re.search(r" 0\.(75|50|25) ", line)]
+    assert [line[1:6] for line in order] == ["Speec", "Smoke", "Dog  "]
+
+
+def test_what_is_sounding_has_its_age_alerts_first(state: MonitorState) -> None:
+    lines = screen(state)
+    begin = next(number for number, line in enumerate(lines) if "Sounding now (3)" in line)
+    assert re.match(r"!Smoke detector, smoke alarm +7 s", lines[begin + 1])
+    assert re.match(r" Music +2 s", lines[begin + 2])
+    assert re.match(r" Speech +1:02", lines[begin + 3])
+
+
+def test_alerts_have_local_time_and_score_newest_first(state: MonitorState) -> None:
+    lines = screen(state)
+    begin = next(number for number, line in enumerate(lines) if "Alerts (2)" in line)
+    for line, unix_time, name, score in (
+        (lines[begin + 1], 1_760_000_050, "Smoke detector", "0.42"),
+        (lines[begin + 2], 1_760_000_000, "Dog", "0.91"),
+    ):
+        right = line[38:]
+        assert datetime.fromtimestamp(unix_time).strftime("%H:%M:%S") in right
+        assert name in right
+        assert score in right
+
+
+def test_the_footer_tells_rates_and_lost_audio(state: MonitorState) -> None:
+    assert "2.0 windows/s" in screen(state)[-1]
+    assert "lost nothing" in screen(state)[-1]
+    assert "up 1:02" in screen(state)[-1]
+    state.apply(Gap(0.0, 62.0, 0.31, "overflow"), 1_062.0)
+    assert "lost 0.3 s" in screen(state)[-1]
+
+
+def test_no_audio_is_told_in_words(state: MonitorState) -> None:
+    assert "NO AUDIO" not in screen(state)[0]
+    state.tick(1_065.5)
+    assert "NO AUDIO for 3 s" in screen(state)[0]
+    assert "NO AUDIO" in screen(state, 40, 10)[0]
+    state.source_name = "a microphone whose name is longer than this terminal is wide " * 2
+    assert "NO AUDIO" in screen(state)[0]
+
+
+def test_notices_are_shown_above_the_footer(state: MonitorState) -> None:
+    state.notices.extend(["first", "second", "third"])
+    assert [line.rstrip() for line in screen(state)[-3:-1]] == ["second", "third"]
+
+
+# --- Characters and colours ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES[:3])
+def test_a_terminal_that_knows_ascii_only_gets_ascii_only(
+    width: int, height: int, state: MonitorState
+) -> None:
+    lines = screen(state, width, height, encoding="ascii")
+    assert len(lines) == height
+    assert {len(line) for line in lines} == {width}
+    assert "#" in "".join(lines)
+
+
+def test_no_color_means_no_colour_codes(state: MonitorState) -> None:
+    state.apply(Gap(0.0, 0.0, 1.0, "overflow"), 1_062.0)
+
+    def colours(text: str) -> list[str]:
+        codes = [
+            code for found in re.findall(r"\x1b\[([\d;]*)m", text) for code in found.split(";")
+        ]
+        return [code for code in codes if re.fullmatch(r"[349]\d|10\d", code)]
+
+    assert colours(rendered(state, no_color=False, colour=True)) != []
+    assert colours(rendered(state, no_color=True, colour=True)) == []
+
+
+def test_every_alarming_thing_is_told_in_words_too(state: MonitorState, labels: ClassMap) -> None:
+    """With all styles taken away, something different stands there."""
+    before = screen(state)
+    changes: list[Item] = [
+        Level(62.1, -3.0, 0.0, clipped=True),
+        Gap(0.0, 62.0, 0.31, "overflow"),
+        EventStart(labels[SIREN], 1_760_000_060.0, 62.0, 0.8, 0.5, alert=True),
+    ]
+    for change in changes:
+        state.apply(change, 1_062.0)
+        after = screen(state)
+        assert after != before
+        before = after
+
+
+def test_an_alert_that_sounds_differs_from_another_event_by_more_than_colour(
+    state: MonitorState, labels: ClassMap
+) -> None:
+    state.sounding.clear()
+    lines = []
+    for alert in (False, True):
+        event = EventStart(labels[SIREN], 1_760_000_060.0, 60.0, 0.8, 0.5, alert=alert)
+        state.sounding[SIREN] = event
+        lines.append(line_with(rendered(state, colour=True).split("\n"), "Siren"))
+    assert lines[0] != lines[1]
+
+
+# --- Words --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.9, "0 s"),
+        (59.99, "59 s"),
+        (60, "1:00"),
+        (187, "3:07"),
+        (7_387, "2:03:07"),
+        (4 * 86_400 + 7_387, "4 d 02:03"),
+    ],
+)
+def test_a_duration_is_told_as_people_do(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("dbfs", "text"),
+    [
+        (-20.0, " -20.0"),
+        (0.0, "   0.0"),
+        (-143.9, "-143.9"),
+        (-150.0, "  -inf"),
+        (-np.inf, "  -inf"),
+    ],
+)
+def test_a_level_takes_six_columns(dbfs: float, text: str) -> None:
+    assert decibels(dbfs) == text
+
+
+def test_drawing_changes_nothing(state: MonitorState) -> None:
+    first = Dashboard(state, 10).lines(80, 24)
+    assert Dashboard(state, 10).lines(80, 24) == first

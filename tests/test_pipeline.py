@@ -1,0 +1,256 @@
+"""The pipeline: windows, levels, gaps and times, whatever blocks the audio comes in."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+import pytest
+import soxr
+from conftest import FakeClassifier
+
+from livetag.detector import Detector
+from livetag.events import (
+    AudioBlock,
+    EventEnd,
+    EventStart,
+    FloatArray,
+    Gap,
+    Item,
+    Level,
+    Record,
+    Scores,
+)
+from livetag.pipeline import analyze
+from livetag.sources.base import number
+from livetag.sources.demo import demo_chunks
+from livetag.yamnet.classifier import Classifier, LiteRTClassifier
+from livetag.yamnet.features import log_mel_spectrogram, padding, patches
+from livetag.yamnet.labels import ClassMap
+from livetag.yamnet.params import Params
+
+RATE_HZ = 16_000
+
+
+def loud(seconds: float, rate_hz: int = RATE_HZ) -> FloatArray:
+    samples = np.random.default_rng(1).uniform(-0.5, 0.5, round(seconds * rate_hz))
+    return samples.astype(np.float32)
+
+
+def quiet(seconds: float) -> FloatArray:
+    return np.zeros(round(seconds * RATE_HZ), np.float32)
+
+
+def split(samples: FloatArray, size: int) -> list[FloatArray]:
+    return [samples[at : at + size] for at in range(0, len(samples), size)]
+
+
+def analysis(
+    blocks: Iterable[AudioBlock],
+    labels: ClassMap,
+    classifier: Classifier | None = None,
+    hop_seconds: float = 0.48,
+    rate_hz: int = RATE_HZ,
+) -> Iterator[Item]:
+    params = Params(patch_hop_seconds=hop_seconds)
+    detector = Detector(labels, params, 0.5, {}, hold_seconds=0.5)
+    return analyze(blocks, rate_hz, classifier or FakeClassifier(), detector, params)
+
+
+def scores_of(items: Iterable[Item]) -> list[Scores]:
+    return [item for item in items if isinstance(item, Scores)]
+
+
+def records_of(items: Iterable[Item]) -> list[Record]:
+    return [item for item in items if not isinstance(item, Level | Scores)]
+
+
+def levels_of(items: Iterable[Item]) -> list[Level]:
+    return [item for item in items if isinstance(item, Level)]
+
+
+def first_seconds(seconds: int) -> FloatArray:
+    return np.concatenate(list(islice(demo_chunks(), 20 * seconds)))[: seconds * RATE_HZ]
+
+
+# --- Blocks -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("rate_hz", "sizes"), [(16_000, (160, 1_283, 7_680)), (44_100, (999,))])
+def test_scores_and_events_are_the_same_however_the_audio_is_split(
+    rate_hz: int, sizes: Sequence[int], labels: ClassMap, classifier: LiteRTClassifier
+) -> None:
+    samples = first_seconds(9)
+    whole = [AudioBlock(samples, 0, wall_time=1_000.0)]
+    expected = list(analysis(whole, labels, classifier, rate_hz=rate_hz))
+    assert len(records_of(expected)) >= 2
+    for size in sizes:
+        blocks = [AudioBlock(b.samples, b.first_sample) for b in number(split(samples, size))]
+        blocks[0] = AudioBlock(blocks[0].samples, 0, wall_time=1_000.0)
+        items = list(analysis(blocks, labels, classifier, rate_hz=rate_hz))
+        assert records_of(items) == records_of(expected)
+        for ours, theirs in zip(scores_of(items), scores_of(expected), strict=True):
+            assert (ours.start_s, ours.end_s) == (theirs.start_s, theirs.end_s)
+            assert np.array_equal(ours.scores, theirs.scores)
+            assert np.array_equal(ours.embedding, theirs.embedding)
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 44_100])
+def test_windows_are_those_of_the_whole_recording(
+    rate_hz: int, labels: ClassMap, classifier: LiteRTClassifier
+) -> None:
+    params = Params()
+    samples = loud(2.4, rate_hz)
+    chunks = number(split(samples, 1_283))
+    items = scores_of(analysis(chunks, labels, classifier, rate_hz=rate_hz))
+    if rate_hz != RATE_HZ:
+        samples = soxr.resample(samples, rate_hz, RATE_HZ, quality="HQ")
+    samples = np.pad(samples, (0, padding(len(samples), params)))
+    batch = patches(log_mel_spectrogram(samples, params), params)
+    assert [item.start_s for item in items] == pytest.approx([0.0, 0.48, 0.96, 1.44])
+    assert [item.end_s - item.start_s for item in items] == pytest.approx([0.975] * 4)
+    for item, patch in zip(items, batch, strict=True):
+        assert np.array_equal(item.scores, classifier(patch).scores)
+
+
+def test_a_window_comes_with_the_block_that_completes_it(labels: ClassMap) -> None:
+    """Not a block later: what is late here is late for everybody."""
+    blocks = number(split(loud(0.975), 1_560))
+    kinds = [type(item).__name__ for item in islice(analysis(blocks, labels), 12)]
+    assert kinds == ["Level"] * 10 + ["Scores", "EventStart"]
+
+
+def test_a_window_knows_when_its_last_sample_was_captured(labels: ClassMap) -> None:
+    blocks = [
+        AudioBlock(chunk, 1_280 * nth, captured_at=50.0 + nth)
+        for nth, chunk in enumerate(split(loud(2.0), 1_280))
+    ]
+    items = scores_of(analysis(blocks, labels))
+    complete_at_block = [math.ceil((0.975 + 0.48 * nth) / 0.08) - 1 for nth in range(3)]
+    assert [item.captured_at for item in items[:3]] == [50.0 + nth for nth in complete_at_block]
+    assert items[-1].captured_at is None  # padded: it has no last sample
+
+
+def test_the_last_window_is_padded_and_events_end_with_the_audio(labels: ClassMap) -> None:
+    items = list(analysis(number([loud(1.2)]), labels))
+    assert [item.start_s for item in scores_of(items)] == [0.0, 0.48]
+    start, end = records_of(items)
+    assert isinstance(start, EventStart)
+    assert isinstance(end, EventEnd)
+    assert end.end_s == pytest.approx(0.96)  # its last window's start and a hop
+    short = list(analysis(number([loud(0.3)]), labels, hop_seconds=0.48))
+    assert [record.end_s for record in records_of(short) if isinstance(record, EventEnd)] == [0.3]
+
+
+def test_no_audio_gives_nothing(labels: ClassMap) -> None:
+    assert list(analysis([], labels)) == []
+    nothing = AudioBlock(np.empty(0, np.float32), 0, wall_time=1.0)
+    assert list(analysis([nothing], labels)) == []
+
+
+# --- Levels -------------------------------------------------------------------------------------
+
+
+def test_levels_of_a_full_scale_sine_of_silence_and_of_clipping(labels: ClassMap) -> None:
+    sine = np.sin(2 * np.pi * 1_000 * np.arange(1_600) / RATE_HZ).astype(np.float32)
+    chunks = [sine, 0.5 * sine, np.zeros(1_600, np.float32), -np.ones(1_600, np.float32)]
+    full, half, silent, clipped = levels_of(analysis(number(chunks), labels))
+    assert full.rms_dbfs == pytest.approx(-3.01, abs=0.01)
+    assert full.peak_dbfs == pytest.approx(0.0, abs=0.01)
+    assert half.rms_dbfs == pytest.approx(-9.03, abs=0.01)
+    assert not half.clipped
+    assert (silent.rms_dbfs, silent.peak_dbfs, silent.clipped) == (-math.inf, -math.inf, False)
+    assert clipped.clipped  # negative full scale, too
+    assert (clipped.rms_dbfs, clipped.peak_dbfs) == (0.0, 0.0)
+    assert [level.end_s for level in (full, half, silent, clipped)] == [0.1, 0.2, 0.3, 0.4]
+
+
+# --- Gaps ---------------------------------------------------------------------------------------
+
+
+def with_gap(before: FloatArray, lost: int, after: FloatArray) -> list[AudioBlock]:
+    """Blocks of 0.1 s with a gap between them, after which the clock is 0.25 s off."""
+    first = [AudioBlock(chunk, 1_600 * nth) for nth, chunk in enumerate(split(before, 1_600))]
+    first[0] = AudioBlock(first[0].samples, 0, wall_time=1_000.0)
+    begin = len(before) + lost
+    then = [AudioBlock(c, begin + 1_600 * nth) for nth, c in enumerate(split(after, 1_600))]
+    wall_time = 1_000.25 + begin / RATE_HZ
+    then[0] = AudioBlock(then[0].samples, begin, lost, "overflow", wall_time)
+    return first + then
+
+
+def test_a_gap_is_told_with_its_length_reason_and_both_times(labels: ClassMap) -> None:
+    items = list(analysis(with_gap(quiet(2.0), 4_000, quiet(1.0)), labels))
+    (gap,) = records_of(items)
+    assert isinstance(gap, Gap)
+    assert (gap.start_s, gap.lost_seconds, gap.reason) == (2.0, 0.25, "overflow")
+    assert gap.time == pytest.approx(1_002.25)
+
+
+def test_no_window_spans_a_gap(labels: ClassMap) -> None:
+    items = scores_of(analysis(with_gap(loud(2.0), 4_000, loud(1.5)), labels))
+    before = [item for item in items if item.start_s < 2.0]
+    after = [item for item in items if item.start_s >= 2.0]
+    assert max(item.end_s for item in before) <= 2.0
+    assert [item.start_s for item in after] == pytest.approx([2.25, 2.73, 3.21])
+    alone = scores_of(analysis(number([loud(1.5)]), labels))
+    for ours, theirs in zip(after, alone, strict=True):
+        assert np.array_equal(ours.scores, theirs.scores)
+
+
+def test_an_event_ends_at_the_gap_and_another_starts_after_it(labels: ClassMap) -> None:
+    records = records_of(analysis(with_gap(loud(2.0), 48_000, loud(1.5)), labels))
+    kinds = [type(record).__name__ for record in records]
+    assert kinds == ["EventStart", "EventEnd", "Gap", "EventStart", "EventEnd"]
+    _, end, _, again, last = records
+    assert isinstance(end, EventEnd)
+    assert isinstance(again, EventStart)
+    assert isinstance(last, EventEnd)
+    assert end.end_s <= 2.0
+    assert end.end_time == pytest.approx(1_000.0 + end.end_s)  # by the clock before the gap
+    assert again.start_s == pytest.approx(5.0)
+    assert again.time == pytest.approx(1_005.25)  # by the clock after it
+    assert last.end_time == pytest.approx(1_000.25 + last.end_s)
+
+
+def test_a_gap_at_the_very_start_or_without_audio_after_it_is_told(labels: ClassMap) -> None:
+    start = AudioBlock(loud(1.0), 800, 800, "overflow", wall_time=500.05)
+    assert Gap(500.0, 0.0, 0.05, "overflow") in records_of(analysis([start], labels))
+    nothing = AudioBlock(np.empty(0, np.float32), 64_000, 32_000, "stalled")
+    blocks = [AudioBlock(loud(2.0), 0, wall_time=10.0), nothing]
+    records = records_of(analysis(blocks, labels))
+    assert [type(record).__name__ for record in records] == ["EventStart", "EventEnd", "Gap"]
+    assert records[-1] == Gap(12.0, 2.0, 2.0, "stalled")
+
+
+def test_a_gap_without_a_new_clock_goes_on_with_the_old_one(labels: ClassMap) -> None:
+    blocks = [
+        AudioBlock(quiet(1.0), 0, wall_time=10.0),
+        AudioBlock(loud(1.0), 32_000, 16_000, "lapped"),
+    ]
+    starts = [
+        record for record in records_of(analysis(blocks, labels)) if isinstance(record, EventStart)
+    ]
+    assert [(start.start_s, start.time) for start in starts] == [(2.0, 12.0)]
+
+
+# --- Errors -------------------------------------------------------------------------------------
+
+
+class BrokenError(Exception):
+    """What a source raises in these tests."""
+
+
+def test_an_exception_ends_what_goes_on_and_is_passed_on(labels: ClassMap) -> None:
+    def blocks() -> Iterator[AudioBlock]:
+        yield AudioBlock(loud(2.0), 0, wall_time=10.0)
+        raise BrokenError
+
+    items: list[Item] = []
+    with pytest.raises(BrokenError):
+        items.extend(analysis(blocks(), labels))
+    start, end = records_of(items)
+    assert isinstance(start, EventStart)
+    assert isinstance(end, EventEnd)
+    assert end.start is start
+    assert end.end_s <= 2.0

@@ -1,0 +1,167 @@
+"""The house: which room may import which, and which third-party library lives where.
+
+The rooms and their floors are those of the design: a room imports only from floors below its own,
+and siblings in one folder import only that folder's `base`.
+"""
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import soundfile
+
+import livetag
+from livetag.events import FloatArray
+from livetag.yamnet.compile import CompiledModel
+
+PACKAGE = Path(livetag.__file__).parent
+
+FLOORS = {
+    "livetag": 0,
+    "livetag.audio": 0,
+    "livetag.errors": 0,
+    "livetag.sinks": 0,
+    "livetag.sources": 0,
+    "livetag.stderr": 0,
+    "livetag.yamnet": 0,
+    "livetag.resources": 1,
+    "livetag.audio.reader": 2,
+    "livetag.audio.resample": 2,
+    "livetag.audio.ring": 2,
+    "livetag.config": 2,
+    "livetag.sources.demo_sounds": 2,
+    "livetag.yamnet.labels": 2,
+    "livetag.yamnet.params": 2,
+    "livetag.events": 3,
+    "livetag.yamnet.features": 3,
+    "livetag.yamnet.weights": 3,
+    "livetag.detector": 4,
+    "livetag.sinks.base": 4,
+    "livetag.sources.base": 4,
+    "livetag.state": 4,
+    "livetag.yamnet.model": 4,
+    "livetag.dashboard": 5,
+    "livetag.sinks.console": 5,
+    "livetag.sinks.csv_log": 5,
+    "livetag.sources.demo": 5,
+    "livetag.sources.file": 5,
+    "livetag.sources.microphone": 5,
+    "livetag.yamnet.classifier": 5,
+    "livetag.classify": 6,
+    "livetag.pipeline": 6,
+    "livetag.yamnet.compile": 6,
+    "livetag.monitor": 7,
+    "livetag.report": 7,
+    "livetag.cli": 8,
+    "livetag.__main__": 9,
+}
+
+LIBRARIES = {
+    "ai_edge_litert": {"livetag.yamnet.classifier"},
+    "filelock": {"livetag.yamnet.weights"},
+    "h5py": {"livetag.yamnet.weights"},
+    "keras": {"livetag.yamnet.compile", "livetag.yamnet.model"},
+    "msgspec": {"livetag.config"},
+    "platformdirs": {"livetag.resources"},
+    "rich": {"livetag.cli", "livetag.dashboard", "livetag.monitor"},
+    "sounddevice": {"livetag.sources.microphone"},
+    "soundfile": {"livetag.audio.reader"},
+    "soxr": {"livetag.audio.resample"},
+    "tensorflow": {"livetag.yamnet.compile", "livetag.yamnet.weights"},
+}
+EVERYWHERE = {"numpy", *sys.stdlib_module_names}
+
+
+def rooms() -> dict[str, Path]:
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        found[".".join(parts).removesuffix(".__init__")] = path
+    return found
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Every module a file imports, in functions and under TYPE_CHECKING, too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            modules = {f"{node.module}.{alias.name}" for alias in node.names}
+            below = modules & rooms().keys()
+            yield from below or {str(node.module)}
+
+
+def test_every_room_has_a_floor() -> None:
+    assert rooms().keys() == FLOORS.keys()
+
+
+def test_a_room_imports_only_from_the_floors_below() -> None:
+    wrong = [
+        f"{room} (floor {FLOORS[room]}) imports {other} (floor {FLOORS.get(other)})"
+        for room, path in rooms().items()
+        for other in imported(path)
+        if other.partition(".")[0] == "livetag" and FLOORS.get(other, 99) >= FLOORS[room]
+    ]
+    assert wrong == []
+
+
+def test_an_adapter_imports_no_sibling_but_the_base() -> None:
+    """`sources.demo` plays `sources.demo_sounds`, which is data; otherwise siblings are apart."""
+    wrong = []
+    for room, path in rooms().items():
+        folder = room.rpartition(".")[0]
+        if folder not in {"livetag.sources", "livetag.sinks"}:
+            continue
+        siblings = {other for other in imported(path) if other.rpartition(".")[0] == folder}
+        siblings -= {f"{folder}.base", "livetag.sources.demo_sounds"}
+        wrong += [f"{room} imports {other}" for other in siblings]
+    assert wrong == []
+
+
+def test_each_library_is_imported_in_its_own_rooms_alone() -> None:
+    users: dict[str, set[str]] = {}
+    for room, path in rooms().items():
+        for module in imported(path):
+            top = module.partition(".")[0]
+            if top != "livetag" and top not in EVERYWHERE:
+                users.setdefault(top, set()).add(room)
+    assert users == LIBRARIES
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unwanted"),
+    [
+        (["classify", "WAV"], ["tensorflow", "keras", "sounddevice"]),
+        (["monitor", "--fast", "--input", "WAV"], ["tensorflow", "keras", "sounddevice"]),
+        (["model", "info"], ["tensorflow", "keras", "sounddevice", "soundfile"]),
+    ],
+    ids=["classify", "monitor", "model"],
+)
+def test_a_command_loads_no_library_that_it_does_not_use(
+    arguments: list[str],
+    unwanted: list[str],
+    compiled: CompiledModel,
+    sounds: dict[str, FloatArray],
+    tmp_path: Path,
+) -> None:
+    wav = tmp_path / "noise.wav"
+    soundfile.write(wav, sounds["noise"], 16_000)
+    arguments = [str(wav) if argument == "WAV" else argument for argument in arguments]
+    program = (
+        "import json, sys\n"
+        "from livetag.cli import main\n"
+        f"code = main({arguments!r})\n"
+        "print(json.dumps([code, sorted(sys.modules)]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    code, modules = json.loads(done.stdout.splitlines()[-1])
+    assert code == 0
+    assert "livetag.yamnet.compile" in modules  # the model was looked for
+    assert set(unwanted).isdisjoint(modules)

@@ -1,0 +1,154 @@
+"""What the monitor knows at a moment: levels that hold, rankings, rates, what is sounding."""
+
+import math
+
+import numpy as np
+import pytest
+
+from livetag.events import EventEnd, EventStart, FloatArray, Gap, Level, Scores
+from livetag.state import MonitorState
+from livetag.yamnet.labels import ClassMap
+from livetag.yamnet.params import Params
+
+SPEECH, DOG, SIREN = 0, 69, 390
+
+
+@pytest.fixture
+def state(labels: ClassMap) -> MonitorState:
+    return MonitorState(
+        labels=labels,
+        params=Params(patch_hop_seconds=0.5),
+        source_name="mic",
+        rate_hz=48_000,
+        alert_thresholds={DOG: 0.3},
+        threshold=0.6,
+        started_at=100.0,
+    )
+
+
+def level(peak_dbfs: float, end_s: float = 1.0, clipped: bool = False) -> Level:
+    return Level(end_s, peak_dbfs - 3.0, peak_dbfs, clipped)
+
+
+def scores(captured_at: float | None = None, **by_index: float) -> Scores:
+    row: FloatArray = np.zeros(521, np.float32)
+    for name, score in by_index.items():
+        row[int(name[1:])] = score
+    return Scores(0.0, 0.975, row, np.zeros(1024, np.float32), captured_at)
+
+
+def start(labels: ClassMap, index: int = DOG, start_s: float = 1.0) -> EventStart:
+    return EventStart(labels[index], 1_000.0, start_s, 0.9, 0.3, alert=index == DOG)
+
+
+def test_the_peak_is_held_for_a_while_and_then_falls(state: MonitorState) -> None:
+    peaks = []
+    for now, peak in ((100.0, -6.0), (101.0, -40.0), (102.0, -30.0), (102.1, -35.0), (103.0, -1.0)):
+        state.apply(level(peak), now)
+        peaks.append(state.peak_dbfs)
+    assert peaks == [-6.0, -6.0, -6.0, -35.0, -1.0]
+    assert state.level == level(-1.0)
+
+
+def test_a_clipped_block_is_marked_for_a_while(state: MonitorState) -> None:
+    assert not state.clipping
+    state.apply(level(0.0, clipped=True), 100.0)
+    state.apply(level(-20.0), 101.0)
+    state.tick(102.9)
+    assert state.clipping
+    state.tick(103.1)
+    assert not state.clipping
+
+
+def test_silence_is_counted_from_the_last_audio_or_the_start(state: MonitorState) -> None:
+    state.tick(104.0)
+    assert state.silent_s == 4.0
+    state.apply(level(-20.0, end_s=3.5), 105.0)
+    state.apply(scores(), 106.0)  # no audio: it only took its time
+    state.tick(107.0)
+    assert state.silent_s == 2.0
+    assert (state.heard_s, state.uptime_s) == (3.5, 7.0)
+
+
+def test_classes_are_ranked_by_their_mean_over_the_last_two_seconds(state: MonitorState) -> None:
+    assert list(state.top(3)) == []
+    state.apply(scores(i390=1.0), 100.0)
+    for _ in range(3):
+        state.apply(scores(i0=0.6, i69=0.2), 101.0)
+    state.apply(scores(i69=0.9), 102.0)
+    # Speech 0.45, Dog 0.375; the siren was before these four windows.
+    assert list(state.top(3)) == [SPEECH, DOG, 1]
+    assert list(state.top(1)) == [SPEECH]
+
+
+def test_the_history_is_half_a_minute_oldest_first(state: MonitorState) -> None:
+    assert state.history_windows == 60
+    assert state.history().shape == (0, 521)
+    for number in range(70):
+        state.apply(scores(i0=number / 100), 100.0 + number)
+    assert state.history()[:, SPEECH] == pytest.approx(np.arange(10, 70) / 100)
+    assert state.recent(2)[:, SPEECH] == pytest.approx([0.68, 0.69])
+    assert state.windows == 70
+
+
+def test_the_rate_of_windows_is_that_of_the_last_ten_seconds(state: MonitorState) -> None:
+    for number in range(8):
+        state.apply(scores(), 100.0 + number / 2)
+    state.tick(104.0)
+    assert state.windows_per_second == pytest.approx(2.0)
+    for number in range(8, 60):
+        state.apply(scores(), 100.0 + number / 2)
+    state.tick(130.0)
+    assert state.windows_per_second == pytest.approx(2.0)
+    state.tick(135.0)
+    assert state.windows_per_second == pytest.approx(1.0)
+    state.tick(150.0)
+    assert state.windows_per_second == 0.0
+
+
+def test_computing_and_latency_are_medians_of_what_was_measured(state: MonitorState) -> None:
+    assert (state.compute_s, state.latency_s) == (None, None)
+    state.apply(scores(captured_at=99.95), 100.0, worker_seconds=5.0)  # imports included
+    assert state.compute_s is None
+    for number, used in enumerate((5.002, 5.004, 5.104), start=1):
+        state.apply(scores(captured_at=100.0 + number), 100.01 + number, worker_seconds=used)
+    assert state.compute_s == pytest.approx(0.002)
+    assert state.latency_s == pytest.approx(0.01)
+
+
+def test_events_sound_until_they_end_and_alerts_are_kept(
+    state: MonitorState, labels: ClassMap
+) -> None:
+    dog, speech = start(labels, DOG), start(labels, SPEECH, start_s=2.5)
+    state.apply(dog, 101.0)
+    state.apply(speech, 102.0)
+    state.apply(level(-20.0, end_s=4.0), 103.0)
+    assert list(state.sounding.values()) == [dog, speech]
+    assert [state.sounding_for(event) for event in (dog, speech)] == [3.0, 1.5]
+    state.apply(EventEnd(dog, 1_003.0, 3.0, 0.9, 0.9, 4), 104.0)
+    assert list(state.sounding.values()) == [speech]
+    assert list(state.latest_alerts) == [dog]
+    assert (state.events, state.alerts) == (2, 1)
+
+
+def test_lost_audio_adds_up(state: MonitorState) -> None:
+    state.apply(Gap(1_000.0, 1.0, 0.25, "overflow"), 101.0)
+    state.apply(Gap(1_001.0, 2.0, 1.5, "stalled"), 102.0)
+    assert (state.gaps, state.lost_seconds) == (2, 1.75)
+
+
+def test_a_class_has_its_alert_s_threshold_or_the_common_one(state: MonitorState) -> None:
+    assert (state.threshold_of(DOG), state.threshold_of(SIREN)) == (0.3, 0.6)
+
+
+def test_what_is_kept_does_not_grow_for_ever(state: MonitorState, labels: ClassMap) -> None:
+    for number in range(2_000):
+        now = 100.0 + number / 2
+        state.apply(scores(captured_at=now), now)
+        state.apply(start(labels), now)
+        state.notices.append(str(number))
+        state.tick(now)
+    assert len(state.history()) == 60
+    kept = (state.latest_alerts, state.notices, state._latencies, state._window_times)
+    assert all(len(of) <= 100 for of in kept)
+    assert math.isfinite(state.windows_per_second)
