@@ -22,7 +22,7 @@ DEFAULT_ALERTS = (
     "Smoke detector, smoke alarm=0.3",
     "Fire alarm=0.3",
     "Siren",
-    "Glass=0.4",
+    "Glass",
     "Shatter=0.4",
     "Baby cry, infant cry",
     "Dog",
