@@ -9,7 +9,7 @@ import numpy as np
 from livetag.audio.reader import AudioReader
 from livetag.audio.resample import Resampler
 from livetag.errors import InputError
-from livetag.events import FloatArray
+from livetag.events import FloatArray, best
 from livetag.yamnet.classifier import Classifier
 from livetag.yamnet.features import PatchStream
 from livetag.yamnet.params import Params
@@ -37,8 +37,7 @@ class Clip:
 
     def top(self, count: int) -> list[int]:
         """The classes with the highest mean scores, best first."""
-        order: list[int] = np.argsort(-self.mean_scores, kind="stable")[:count].tolist()
-        return order
+        return best(self.mean_scores, count)
 
 
 class Recording:

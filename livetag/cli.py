@@ -5,10 +5,12 @@ need not be installed.
 """
 
 import argparse
+import contextlib
 import io
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,6 +36,11 @@ _NOT_KEYS = {"run", "config"}  # of a command's options; all others are keys of 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code. No user error shows a traceback."""
+    for name in ("stdout", "stderr"):  # closed by whoever started us
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = _parser().parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):  # file names may hold what it cannot encode
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -47,13 +54,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except OSError as error:
         # Our output cannot be written. What waits in its buffer must not be tried again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_stdout()
         if not isinstance(error, BrokenPipeError):  # its reader simply had enough
-            print(f"livetag: {error}", file=sys.stderr)
+            reason = error.strerror or error
+            print(f"livetag: standard output cannot be written: {reason}", file=sys.stderr)
         return LivetagError.exit_code
     except KeyboardInterrupt:
+        _abandon_stdout()
         print("livetag: stopped", file=sys.stderr)
         return 0 if command is _monitor else _INTERRUPTED
+    except Exception as error:
+        if os.environ.get("LIVETAG_DEBUG"):
+            raise
+        print(
+            f"livetag: a fault of livetag's own: {type(error).__name__}: {error}. "
+            "Please report it, with what LIVETAG_DEBUG=1 shows.",
+            file=sys.stderr,
+        )
+        return LivetagError.exit_code
+
+
+def _abandon_stdout() -> None:
+    """Send what waits in stdout's buffer nowhere: nobody takes it, and Python's end would wait."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -114,7 +138,7 @@ def _add_monitor(commands: Any) -> None:
     add("--top", type=_count, metavar="N", help="classes on the dashboard (default 10)")
     add("--csv", metavar="PATH", help="append every event to this log")
     add("--json", action="store_true", help="stdout gets one JSON object a line")
-    add("--dashboard", action=argparse.BooleanOptionalAction, help="draw it, or do not")
+    add("--dashboard", action=argparse.BooleanOptionalAction, help="draw it (default), or do not")
     _add_weights(parser)
     parser.set_defaults(run=_monitor)
 
@@ -153,22 +177,21 @@ def _add_weights(parser: argparse.ArgumentParser) -> None:
 
 def _count(text: str) -> int:
     """How many classes: at least one."""
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError("has to be 1 or more")
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
     return int(text)
 
 
 def _monitor(options: argparse.Namespace) -> int:
     from livetag.config import load
     from livetag.detector import Detector, alert_thresholds
-    from livetag.monitor import STOP_SIGNALS, Monitor
+    from livetag.monitor import Monitor, interrupt_on_signals
     from livetag.state import MonitorState
     from livetag.yamnet.classifier import LiteRTClassifier
     from livetag.yamnet.labels import class_map
     from livetag.yamnet.params import Params
 
-    for number in STOP_SIGNALS:  # while things are being set up
-        signal.signal(number, signal.default_int_handler)
+    interrupt_on_signals()  # while things are being set up
     console = _stderr()
     keys = {key: value for key, value in vars(options).items() if key not in _NOT_KEYS}
     config, ignored = load(getattr(options, "config", None), keys)
@@ -189,8 +212,10 @@ def _monitor(options: argparse.Namespace) -> int:
         threshold=config.threshold,
         started_at=time.monotonic(),
     )
-    dashboard = console.is_terminal if config.dashboard is None else config.dashboard
-    dashboard = dashboard and not console.is_dumb_terminal
+    terminal = console.is_terminal and not console.is_dumb_terminal
+    dashboard = terminal and config.dashboard is not False
+    if config.dashboard and not terminal:
+        _say(console, "standard error is no terminal that can be drawn on: there is no dashboard")
     return Monitor(
         source=source,
         classifier=classifier,
@@ -237,26 +262,28 @@ def _model(named: str | None, console: "Console") -> "CompiledModel":
     """The compiled model; where it has to be fetched, with a progress bar."""
     from livetag.yamnet.compile import find_model, obtain_model
 
-    path = Path(named) if named else None
+    path = None if named is None else Path(named)
     ready = find_model(path, cache_dir())
     if ready is not None:
         return ready
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None, visible=False)
+    columns = (TextColumn("  "), BarColumn(), DownloadColumn())
+    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    task = bar.add_task("", total=None, visible=False)
+    said = set()
 
-        def progress(what: str, done: int, total: int) -> None:
-            text = f"Fetching YAMNet's weights ({what})"
-            if not console.is_terminal and not bar.tasks[0].visible:
-                _say(console, text)
-            bar.update(task, description=text, completed=done, total=total, visible=True)
+    def progress(source: str, done: int, total: int) -> None:
+        if source not in said:
+            said.add(source)
+            _say(bar.console, f"Fetching YAMNet's weights from {source}; their hash is checked.")
+        bar.update(task, completed=done, total=total, visible=True)
 
-        def say(message: str) -> None:
-            bar.update(task, visible=False)
-            _say(bar.console, message)
+    def say(message: str) -> None:
+        bar.stop()
+        _say(console, message)
 
+    with bar:
         model = obtain_model(path, cache_dir(), progress, say)
     _say(console, f"The model is ready, and kept in {model.path.parent}")
     return model
@@ -340,8 +367,13 @@ def _model_info(options: argparse.Namespace) -> int:
 def _stderr() -> "Console":
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    class Stderr(Console):
+        def on_broken_pipe(self) -> None:
+            """Go on where nobody reads stderr: rich would end the program."""
+
+    return Stderr(stderr=True, highlight=False)
 
 
 def _say(console: "Console", message: str) -> None:
-    console.print(f"livetag: {message}", markup=False, soft_wrap=True)
+    with contextlib.suppress(OSError):  # what cannot be said must not end the program
+        console.print(f"livetag: {message}", markup=False, soft_wrap=True)

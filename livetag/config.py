@@ -5,6 +5,7 @@ file, else the defaults. An unknown key, a wrong type or a value out of range is
 names the key and where it stands.
 """
 
+import contextlib
 import difflib
 import os
 import tomllib
@@ -34,7 +35,7 @@ DEFAULT_ALERTS = (
 )
 
 ENVIRONMENT_PREFIX = "LIVETAG_"
-_OTHER_VARIABLES = {"LIVETAG_CONFIG", "LIVETAG_CACHE_DIR"}
+_OTHER_VARIABLES = {"LIVETAG_CONFIG", "LIVETAG_CACHE_DIR", "LIVETAG_DEBUG"}
 _LIST_SEPARATOR = ";"  # display names hold commas
 
 Score = Annotated[float, Meta(gt=0.0, le=1.0)]
@@ -83,10 +84,11 @@ def find_file(name: str) -> Path:
     Raises `UsageError` that lists the presets.
     """
     preset = PRESETS_DIR / f"{name}.toml"
-    if name.replace("-", "").replace("_", "").isalnum() and preset.is_file():
-        return preset
-    if Path(name).is_file():
-        return Path(name)
+    with contextlib.suppress(OSError):  # a name that no file can have
+        if name.replace("-", "").replace("_", "").isalnum() and preset.is_file():
+            return preset
+        if Path(name).is_file():
+            return Path(name)
     presets = ", ".join(sorted(file.stem for file in PRESETS_DIR.glob("*.toml")))
     raise UsageError(f"there is no configuration {name!r}: name a file, or a preset ({presets})")
 

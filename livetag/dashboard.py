@@ -29,6 +29,7 @@ _FLOOR_DBFS = -60.0
 _LOUD_DBFS = -12.0
 _HOT_DBFS = -3.0
 _STALLED_AFTER_S = 1.0
+_OPENING_S = 5.0
 
 Line = list[Segment]
 
@@ -69,7 +70,7 @@ class Dashboard:
         """Exactly `height` lines, none wider than `width` cells."""
         state = self.state
         draw = _Painter(width, glyphs)
-        notices = list(state.notices)[-2:] if height >= 12 else []
+        notices = state.notices if height >= 12 else []
         fixed = 5 + len(notices)  # header, level, two rules, footer
         classes = max(1, min(self.top, (height - fixed) * 2 // 3))
         listed = max(0, height - fixed - classes)
@@ -101,14 +102,20 @@ class _Painter:
     def header(self, state: MonitorState) -> Line:
         rate = f"{state.rate_hz / 1000:g} kHz"
         left = [(" livetag ", _TITLE)]
-        if state.silent_s >= _STALLED_AFTER_S:  # first: a narrow terminal cuts what is last
+        if self._stalled(state):  # first: a narrow terminal cuts what is last
             left.append((f" NO AUDIO for {duration(state.silent_s)} ", _ALERT))
         left += [(f" {state.source_name}", _BOLD), (f"  {rate}", _PLAIN)]
         return self.spread(left, [("Ctrl-C ends ", _DIM)])
 
+    def _stalled(self, state: MonitorState) -> bool:
+        """Whether audio fails to come: when it has begun, sooner than while a device opens."""
+        patience = _OPENING_S if state.level is None else _STALLED_AFTER_S
+        return state.silent_s >= patience
+
     def level(self, state: MonitorState) -> Line:
         """A meter from -60 to 0 dBFS: the bar is the loudness (RMS), the mark the held peak."""
-        rms = state.level.rms_dbfs if state.level else -np.inf
+        heard = state.level is not None and not self._stalled(state)
+        rms = state.level.rms_dbfs if state.level and heard else -np.inf
         label, after = " Level  ", f"{decibels(rms)} dBFS  peak {decibels(state.peak_dbfs)} "
         clip = "CLIP " if state.clipping else "     "
         room = max(4, self.width - len(label) - len(after) - len(clip) - 2)
@@ -208,8 +215,9 @@ class _Painter:
         return lines
 
     def footer(self, state: MonitorState) -> Line:
+        rate = state.windows_per_second
         parts = [
-            f"{state.windows_per_second:.1f} windows/s",
+            f"{'-' if rate is None else f'{rate:.1f}'} windows/s",
             f"{milliseconds(state.compute_s, 1)} each",
             f"latency {milliseconds(state.latency_s)}",
         ]

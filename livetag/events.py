@@ -14,14 +14,21 @@ from livetag.yamnet.labels import Label
 FloatArray = npt.NDArray[np.float32]
 
 
+def best(scores: FloatArray, count: int) -> list[int]:
+    """The indices of the highest of float32[n], best first; equal ones in their own order."""
+    order: list[int] = np.argsort(-scores, kind="stable")[:count].tolist()
+    return order
+
+
 @dataclass(frozen=True, slots=True)
 class AudioBlock:
     """Mono audio, float32[n] in [-1, 1], at its source's own rate.
 
     `first_sample` counts from the start of the stream. `lost_before` samples are missing just
     before this block, for `gap_reason`. `wall_time` is the UNIX time of the first sample: set on
-    the first block and after a gap. `captured_at` is the monotonic time at which the last sample
-    came in, where that means something. A block without samples says only that time has passed.
+    the first block, after a gap, and where the clock has moved away. `captured_at` is the monotonic
+    time at which the last sample was captured, where that means something. A block without samples
+    says only that time has passed.
     """
 
     samples: FloatArray
@@ -34,7 +41,7 @@ class AudioBlock:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """Where the stream's seconds stand on the wall clock, until the next gap."""
+    """Where the stream's seconds stand on the wall clock, until the next anchor."""
 
     stream_s: float
     unix_time: float

@@ -16,8 +16,10 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from types import FrameType
 
 from rich.console import Console, ConsoleDimensions
@@ -25,13 +27,13 @@ from rich.live import Live
 
 from livetag.dashboard import render
 from livetag.detector import Detector
-from livetag.errors import LivetagError
+from livetag.errors import InputError, LivetagError
 from livetag.events import AudioBlock, Gap, Item, Level, Record, Scores
 from livetag.pipeline import analyze
 from livetag.sinks.base import Sink
-from livetag.sources.base import Source, limited
+from livetag.sources.base import STALL_SECONDS, Source, limited
 from livetag.state import MonitorState
-from livetag.stderr import native_stderr_closed
+from livetag.stderr import native_stderr_silenced
 from livetag.yamnet.classifier import Classifier
 from livetag.yamnet.params import Params
 
@@ -39,9 +41,11 @@ QUEUE_ITEMS = 256
 FRAME_SECONDS = 0.25
 """Seconds between frames of the dashboard: as often as a level meter needs, as rarely as it may."""
 _WAIT_SECONDS = 0.25
-_ENDING_SECONDS = 10.0
-STALL_SECONDS = 2.0
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_ENDING_SECONDS = 5.0
+_MESSAGES_KEPT = 100
+STOP_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class _Handed:
 class _Done:
     """The worker's last word."""
 
-    error: Exception | None
+    error: BaseException | None
 
 
 class _Worker:
@@ -86,11 +90,11 @@ class _Worker:
             return None
 
     def _run(self) -> None:
-        error: Exception | None = None
+        error: BaseException | None = None
         try:
             for item in self._items:
                 self._put(_Handed(item, time.thread_time()))
-        except Exception as raised:  # main tells it, and ends the program
+        except BaseException as raised:  # main raises it again, and ends the program
             error = raised
         self._put(_Done(error))
 
@@ -163,7 +167,7 @@ class Monitor:
         self._dashboard_top = dashboard_top
         self._duration_seconds = duration_seconds
         self._live: Live | None = None
-        self._messages: list[str] = []  # that the dashboard hides
+        self._messages: deque[str] = deque(maxlen=_MESSAGES_KEPT)  # that the dashboard hides
         self._stop = threading.Event()
         self._stalled = False
 
@@ -173,7 +177,7 @@ class Monitor:
             stack.callback(self._tell_hidden)
             stack.callback(self._sinks.close)
             stack.enter_context(_stopped_by_signals(self._stop))
-            stack.enter_context(native_stderr_closed())
+            stack.enter_context(native_stderr_silenced())
             stack.enter_context(self._source)
             worker = stack.enter_context(_Worker(self._items(), self._stop))
             self._state.started_at = self._state.audio_at = time.monotonic()
@@ -189,10 +193,13 @@ class Monitor:
                 )
                 stack.callback(setattr, self, "_live", None)
             done = self._follow(worker)
-        self._tell(self._summary())
+            stopped = self._stop.is_set()
+        self._say(self._summary())
         failure = done.error or self._source.failure
         if failure is not None:
             raise failure
+        if self._state.heard_s == 0.0 and not stopped:
+            raise InputError(f"{self._source.name} holds no sound")
         return LivetagError.exit_code if self._sinks.failed else 0
 
     def stop(self) -> None:
@@ -231,8 +238,11 @@ class Monitor:
         if self._live is None:
             return
         with contextlib.suppress(OSError):  # a console that is no terminal keeps its own size
-            self._console.size = ConsoleDimensions(*os.get_terminal_size(sys.stderr.fileno()))
-        self._live.update(render(self._state, self._dashboard_top or 1), refresh=True)
+            size = os.get_terminal_size(sys.stderr.fileno())
+            if size.columns and size.lines:  # a serial line may not know its size
+                self._console.size = ConsoleDimensions(*size)
+        with contextlib.suppress(OSError):  # a terminal that is gone: the sinks go on
+            self._live.update(render(self._state, self._dashboard_top or 1), refresh=True)
 
     def _handle(self, handed: _Handed, now: float) -> None:
         item = handed.item
@@ -254,16 +264,21 @@ class Monitor:
             self._tell(f"audio comes from {self._source.name} again")
 
     def _tell(self, message: str) -> None:
-        """Say something to the user: on stderr, or on the dashboard and afterwards on stderr."""
+        """Say, with the time, what happens: on stderr, or on the dashboard and later on stderr."""
+        message = f"{datetime.now().astimezone():%H:%M:%S} {message}"
         if self._live is None:
-            self._console.print(f"livetag: {message}", markup=False, soft_wrap=True)
+            self._say(message)
         else:
-            self._state.notices.append(message)
+            self._state.notice(message, time.monotonic())
             self._messages.append(message)
+
+    def _say(self, message: str) -> None:
+        with contextlib.suppress(OSError):  # what cannot be said must not end the listening
+            self._console.print(f"livetag: {message}", markup=False, soft_wrap=True)
 
     def _tell_hidden(self) -> None:
         for message in self._messages:
-            self._tell(message)
+            self._say(message)
 
     def _summary(self) -> str:
         state = self._state
@@ -279,20 +294,41 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def _heeded_signals() -> list[int]:
+    """All that end the monitor, but those that its parent has it ignore, as `nohup` does."""
+    return [number for number in STOP_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+
+
+def interrupt_on_signals() -> None:
+    """Let each signal that ends the monitor interrupt as Ctrl-C does."""
+    for number in _heeded_signals():
+        signal.signal(number, signal.default_int_handler)
+
+
 @contextlib.contextmanager
 def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM set `stop`; a second Ctrl-C interrupts at once."""
+    """Let Ctrl-C and SIGTERM set `stop`; a second one interrupts at once.
+
+    An alarm interrupts, too, where the end takes too long: main may be stuck in writing to a pipe
+    that nobody reads.
+    """
+    alarms = hasattr(signal, "setitimer")
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         stop.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        interrupt_on_signals()
+        if alarms:
+            signal.signal(signal.SIGALRM, signal.default_int_handler)
+            signal.setitimer(signal.ITIMER_REAL, 2 * _ENDING_SECONDS)
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = {number: signal.signal(number, on_signal) for number in STOP_SIGNALS}
+    previous = {number: signal.signal(number, on_signal) for number in _heeded_signals()}
     try:
         yield
     finally:
+        if alarms:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -45,6 +45,8 @@ def analyze(
                     gap_s = begin_s - lost_s
                     yield Gap(anchor.time_at(gap_s), gap_s, lost_s, block.gap_reason)
                 segment = _Segment(rate_hz, begin_s, anchor, classifier, detector, params)
+            elif block.wall_time is not None:
+                segment.anchor = Anchor(block.first_sample / rate_hz, block.wall_time)
             if len(block.samples):
                 yield _level(block, rate_hz)
                 yield from segment.push(block)
@@ -105,7 +107,9 @@ class _Segment:
         """What remains in the resampler, and the last window, padded."""
         rest = self._resampler.push(np.empty(0, np.float32), last=True)
         yield from self._analyze(self._patches.push(rest), None)
-        yield from self._analyze(self._patches.finish(), None)
+        end = self._patches.samples
+        padded = ((first, patch) for first, patch in self._patches.finish() if first < end)
+        yield from self._analyze(padded, None)  # with a long hop, it may hold no audio at all
         yield from self.end_events()
 
     def end_events(self) -> Iterator[Record]:

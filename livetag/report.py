@@ -8,6 +8,7 @@ from typing import Any, Protocol, TextIO
 import numpy as np
 
 from livetag.classify import Recording
+from livetag.events import FloatArray, best
 from livetag.yamnet.classifier import Classifier
 from livetag.yamnet.labels import ClassMap
 from livetag.yamnet.params import Params
@@ -84,11 +85,10 @@ class FramesPrinter:
                 score = round(float(frame.scores[index]), _SCORE_PLACES)
                 self._writer.writerow((*place, label.index, label.mid, label.name, score))
 
-    def _indices(self, scores: Any) -> list[int]:
+    def _indices(self, scores: FloatArray) -> list[int]:
         if self._top is None:
             return list(range(len(scores)))
-        order: list[int] = np.argsort(-scores, kind="stable")[: self._top].tolist()
-        return order
+        return best(scores, self._top)
 
 
 PRINTERS: dict[str, type[Printer]] = {

@@ -4,6 +4,7 @@ The class map and the presets stand once in the source tree, at its top level. A
 them in `livetag/data`; an editable install reads them where they stand.
 """
 
+import os
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -21,8 +22,6 @@ def cache_dir() -> Path:
     Linux `~/.cache/livetag`, macOS `~/Library/Caches/livetag`, Windows
     `%LOCALAPPDATA%\livetag\Cache`; `LIVETAG_CACHE_DIR` overrides them.
     """
-    import os
-
     import platformdirs
 
     override = os.environ.get("LIVETAG_CACHE_DIR")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from livetag.events import EventEnd, EventStart, FloatArray, Gap, Item, Level, Scores
+from livetag.events import EventEnd, EventStart, FloatArray, Gap, Item, Level, Scores, best
 from livetag.yamnet.labels import ClassMap
 from livetag.yamnet.params import Params
 
@@ -19,8 +19,11 @@ PEAK_HOLD_SECONDS = 2.0
 CLIP_HOLD_SECONDS = 3.0
 RANKING_SECONDS = 2.0
 RATE_SECONDS = 10.0
+NOTICE_SECONDS = 60.0
+LEAST_SHOWN = 0.005
 _ALERTS_KEPT = 100
 _RECENT_WINDOWS = 50
+_NOTICES_KEPT = 2
 
 
 @dataclass
@@ -48,7 +51,6 @@ class MonitorState:
     lost_seconds: float = 0.0
     sounding: dict[int, EventStart] = field(default_factory=dict)
     latest_alerts: deque[EventStart] = field(default_factory=lambda: deque(maxlen=_ALERTS_KEPT))
-    notices: deque[str] = field(default_factory=lambda: deque(maxlen=3))
 
     def __post_init__(self) -> None:
         size = max(1, round(HISTORY_SECONDS / self.params.patch_hop_seconds))
@@ -56,7 +58,9 @@ class MonitorState:
         self._latencies: deque[float] = deque(maxlen=_RECENT_WINDOWS)
         self._computes: deque[float] = deque(maxlen=_RECENT_WINDOWS)
         self._worker_seconds = 0.0
+        self._notices: deque[tuple[float, str]] = deque(maxlen=_NOTICES_KEPT)
         self._window_times: deque[float] = deque()
+        self._first_window_at = math.inf
         self.now = self.audio_at = self.started_at
 
     def apply(self, item: Item, now: float, worker_seconds: float = 0.0) -> None:
@@ -92,6 +96,8 @@ class MonitorState:
 
     def _apply_scores(self, scores: Scores, now: float, worker_seconds: float) -> None:
         self._history[self.windows % len(self._history)] = scores.scores
+        if self.windows == 0:
+            self._first_window_at = now
         self.windows += 1
         self._window_times.append(now)
         if self.windows > 1:  # the first window pays for imports, too
@@ -99,6 +105,15 @@ class MonitorState:
         self._worker_seconds = worker_seconds
         if scores.captured_at is not None:
             self._latencies.append(now - scores.captured_at)
+
+    def notice(self, message: str, now: float) -> None:
+        """Have a message shown for a minute."""
+        self._notices.append((now, message))
+
+    @property
+    def notices(self) -> list[str]:
+        """The latest messages that are less than a minute old."""
+        return [text for at, text in self._notices if self.now - at < NOTICE_SECONDS]
 
     def tick(self, now: float) -> None:
         """Let time pass."""
@@ -120,9 +135,12 @@ class MonitorState:
         return self.now - self.clipped_at < CLIP_HOLD_SECONDS
 
     @property
-    def windows_per_second(self) -> float:
-        """Over the last ten seconds, or since the start."""
-        return len(self._window_times) / max(min(self.uptime_s, RATE_SECONDS), 1e-3)
+    def windows_per_second(self) -> float | None:
+        """Over the last ten seconds, or since the first window; None while that is too short."""
+        times = self._window_times
+        if self.now - self._first_window_at >= RATE_SECONDS:
+            return len(times) / RATE_SECONDS
+        return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 2 else None
 
     @property
     def compute_s(self) -> float | None:
@@ -159,14 +177,15 @@ class MonitorState:
     def top(self, count: int) -> Sequence[int]:
         """The classes with the highest mean score over the last two seconds, best first.
 
-        The mean keeps rows from changing places with every window.
+        The mean keeps rows from changing places with every window. Those whose mean shows as 0.00
+        are left out.
         """
         windows = max(1, round(RANKING_SECONDS / self.params.patch_hop_seconds))
         recent = self.recent(windows)
         if not len(recent):
             return ()
-        order: list[int] = np.argsort(-recent.mean(axis=0), kind="stable")[:count].tolist()
-        return order
+        means = recent.mean(axis=0)
+        return [index for index in best(means, count) if means[index] >= LEAST_SHOWN]
 
     def sounding_for(self, start: EventStart) -> float:
         """Seconds of audio since an event began."""

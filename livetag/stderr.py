@@ -8,11 +8,12 @@ from typing import TextIO
 
 
 @contextlib.contextmanager
-def native_stderr_closed() -> Iterator[None]:
+def native_stderr_silenced() -> Iterator[None]:
     """Send what C libraries write to file descriptor 2 nowhere; Python's stderr works on.
 
     ALSA, PortAudio and LiteRT print notes there that no setting turns off. Their errors are not
-    lost: they come back as exceptions, or end the stream.
+    lost: they come back as exceptions, or end the stream. The descriptor is the whole process's:
+    for the main thread alone.
     """
     try:
         sys.stderr.flush()

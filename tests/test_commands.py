@@ -1,12 +1,17 @@
 """The contract of the installed command, where no microphone is needed: output, exit codes."""
 
+import array
 import csv
+import fcntl
 import io
 import json
 import os
 import re
 import signal
 import subprocess
+import sys
+import termios
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -190,7 +195,7 @@ def test_a_closed_pipe_ends_the_monitor_quietly() -> None:
     assert b"standard output was closed" in done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_end_the_demo_cleanly(number: signal.Signals) -> None:
     with running("monitor", "--demo", "--json") as command:
         command.wait_until(lambda c: bool(c.lines), "event")
@@ -198,6 +203,87 @@ def test_signals_end_the_demo_cleanly(number: signal.Signals) -> None:
     types = [json.loads(line)["type"] for line in command.lines]
     assert types.count("event_start") == types.count("event_end")
     assert command.stderr.decode().startswith("livetag: heard demo for ")
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="no pipes of a chosen size here")
+def test_a_reader_that_does_not_read_cannot_hold_up_the_end(demo_wav: Path) -> None:
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4_096)
+    command = [LIVETAG, "monitor", "--input", str(demo_wav), "--fast", "--json"]
+    process = subprocess.Popen(command, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    waiting, pause = array.array("i", [0]), threading.Event()
+    for _ in range(600):  # until no further record goes into the pipe
+        fcntl.ioctl(reading, termios.FIONREAD, waiting)
+        if waiting[0] > 3_500:
+            break
+        pause.wait(0.1)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=60)
+    os.close(reading)
+    assert process.returncode == 0
+    assert stderr == b"livetag: stopped\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-"])
+def test_closed_streams_are_no_fault(closed: str, demo_wav: Path) -> None:
+    command = f"exec '{LIVETAG}' monitor --input '{demo_wav}' --fast {closed}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=60, check=False)
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+    command = f"exec '{LIVETAG}' monitor --demo --alert Dgo {closed}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+
+
+def test_stderr_that_cannot_be_written_is_no_fault(demo_wav: Path) -> None:
+    command = f"exec '{LIVETAG}' monitor --input '{demo_wav}' --fast 2>/dev/full"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0
+    assert b"Smoke detector" in done.stdout
+
+
+def test_events_lie_within_the_audio_with_a_long_hop(demo_wav: Path) -> None:
+    arguments = ("monitor", "--input", str(demo_wav), "--fast", "--json", "--hop", "2.0")
+    for record in events(run(*arguments, "--duration", "9").stdout):
+        if record["type"] == "event_end":
+            assert float(str(record["start_s"])) < float(str(record["end_s"])) <= 9.0
+
+
+def test_a_recording_without_samples_is_no_input(tmp_path: Path) -> None:
+    path = tmp_path / "empty.wav"
+    soundfile.write(path, np.zeros(0, np.float32), 16_000)
+    for arguments in (("monitor", "--fast", "--input", str(path)), ("classify", str(path))):
+        done = run(*arguments)
+        assert done.returncode == 3
+        assert b"no sound" in done.stderr
+
+
+def test_a_recording_of_no_numbers_is_heard_as_silence(tmp_path: Path) -> None:
+    samples = np.full(32_000, np.nan, np.float32)
+    samples[::2] = np.inf
+    samples[1::4] = 1e30
+    path = tmp_path / "broken.wav"
+    soundfile.write(path, samples, 16_000, "FLOAT")
+    with running("monitor", "--input", str(path), "--fast", terminal=True) as command:
+        assert command.wait() == 0
+    clip = json.loads(run("classify", "--json", str(path)).stdout)
+    assert all(0.0 <= best["score"] <= 1.0 for best in clip["top"])
+
+
+def test_files_in_the_current_folder_are_not_run(tmp_path: Path) -> None:
+    for name in ("tensorflow.py", "keras.py", "pip.py", "numpy.py"):
+        (tmp_path / name).write_text("raise SystemExit('hijacked')\n")
+    text = "from livetag.yamnet.compile import _compile_in_process\n"
+    text += "from livetag.yamnet.weights import Weights\nfrom pathlib import Path\n"
+    text += "_compile_in_process(Weights(Path('none.h5'), 'HDF5', '', False), Path('none.tflite'))"
+    script = tmp_path.parent / "compile_none.py"
+    script.write_text(text)
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, timeout=120, check=False
+    )
+    assert b"hijacked" not in done.stderr
+    assert b"there are no weights at none.h5" in done.stderr
 
 
 def test_classify_prints_the_top_classes(demo_wav: Path) -> None:

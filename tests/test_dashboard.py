@@ -95,7 +95,8 @@ def messed_up(state: MonitorState) -> MonitorState:
     state.source_name = "Микрофон 麦克风 " * 20
     state.apply(Gap(0.0, 0.0, 123_456.7, "stalled"), 1_062.0)
     state.apply(Level(1e6, -3.0, 0.0, clipped=True), 1_062.0)
-    state.notices.extend(["a message of great length " * 20, "another 麦克风"])
+    state.notice("a message of great length " * 20, state.now)
+    state.notice("another 麦克风", state.now)
     state.tick(9e6)
     return state
 
@@ -200,8 +201,11 @@ def test_no_audio_is_told_in_words(state: MonitorState) -> None:
 
 
 def test_notices_are_shown_above_the_footer(state: MonitorState) -> None:
-    state.notices.extend(["first", "second", "third"])
+    for message in ("first", "second", "third"):
+        state.notice(message, state.now)
     assert [line.rstrip() for line in screen(state)[-3:-1]] == ["second", "third"]
+    state.tick(state.now + 61.0)
+    assert state.notices == []
 
 
 # --- Characters and colours ---------------------------------------------------------------------

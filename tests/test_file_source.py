@@ -11,7 +11,7 @@ import soundfile
 
 from livetag.errors import InputError
 from livetag.events import AudioBlock, FloatArray
-from livetag.sources.base import BLOCK_SECONDS, limited, number, paced
+from livetag.sources.base import BLOCK_SECONDS, limited, numbered, paced
 from livetag.sources.file import FileSource, StdinSource
 
 RATE_HZ = 16_000
@@ -79,7 +79,7 @@ def test_a_replay_that_fell_behind_catches_up_without_waiting(
     clock = iter([0.0, 0.0, 5.0, 5.0])
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
     stop = NotingEvent()
-    blocks = number([ramp(1_000)] * 3)
+    blocks = numbered([ramp(1_000)] * 3)
     assert len(list(paced(blocks, 1_000, stop))) == 3
     assert stop.waits == [1.0, 0.0, 0.0]
 
@@ -113,13 +113,13 @@ def test_a_recording_that_breaks_off_ends_with_the_reason(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("samples", [1, 99, 100, 101, 250, 300])
 def test_a_limit_cuts_to_the_sample(samples: int) -> None:
-    blocks = list(limited(number([ramp(100)] * 3), samples))
+    blocks = list(limited(numbered([ramp(100)] * 3), samples))
     assert sum(len(block.samples) for block in blocks) == samples
     assert all(len(block.samples) for block in blocks)
 
 
 def test_a_limit_beyond_the_end_changes_nothing() -> None:
-    assert len(list(limited(number([ramp(100)] * 3), 301))) == 3
+    assert len(list(limited(numbered([ramp(100)] * 3), 301))) == 3
 
 
 def test_a_limit_waits_for_no_block_that_it_does_not_need() -> None:
@@ -127,7 +127,7 @@ def test_a_limit_waits_for_no_block_that_it_does_not_need() -> None:
         yield ramp(100)
         raise AssertionError("the next block was asked for")
 
-    assert len(list(limited(number(source()), 100))) == 1
+    assert len(list(limited(numbered(source()), 100))) == 1
 
 
 def test_a_limit_counts_lost_audio_too() -> None:

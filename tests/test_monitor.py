@@ -176,7 +176,7 @@ def test_lost_audio_is_told_written_and_summed_up(bench: Bench) -> None:
     notes = NotingSink()
     assert bench.monitor(blocks, notes).run() == 0
     assert Gap(1_001.0, 1.0, 0.25, "overflow") in notes.records
-    assert "livetag: 0.25 s of audio were lost (overflow)\n" in bench.told.getvalue()
+    assert " 0.25 s of audio were lost (overflow)\n" in bench.told.getvalue()
     assert bench.told.getvalue().endswith("0.25 s audio lost\n")
 
 
@@ -409,8 +409,8 @@ def test_messages_the_dashboard_hides_are_told_when_it_is_gone(bench: Bench) -> 
     screen, after = bench.told.getvalue().split("\x1b[?1049l")  # where the screen is left
     assert "\x1b[?1049h" in screen
     assert "Sounding now" in screen
-    assert "livetag: the failing one cannot be written" not in screen
-    assert after.count("livetag: the failing one cannot be written") == 1
+    assert "livetag: " not in screen
+    assert after.count(" the failing one cannot be written") == 1
     assert "heard made up for 4.0 s" in after
 
 

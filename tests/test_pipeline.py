@@ -22,7 +22,7 @@ from livetag.events import (
     Scores,
 )
 from livetag.pipeline import analyze
-from livetag.sources.base import number
+from livetag.sources.base import numbered
 from livetag.sources.demo import demo_chunks
 from livetag.yamnet.classifier import Classifier, LiteRTClassifier
 from livetag.yamnet.features import log_mel_spectrogram, padding, patches
@@ -85,7 +85,7 @@ def test_scores_and_events_are_the_same_however_the_audio_is_split(
     expected = list(analysis(whole, labels, classifier, rate_hz=rate_hz))
     assert len(records_of(expected)) >= 2
     for size in sizes:
-        blocks = [AudioBlock(b.samples, b.first_sample) for b in number(split(samples, size))]
+        blocks = [AudioBlock(b.samples, b.first_sample) for b in numbered(split(samples, size))]
         blocks[0] = AudioBlock(blocks[0].samples, 0, wall_time=1_000.0)
         items = list(analysis(blocks, labels, classifier, rate_hz=rate_hz))
         assert records_of(items) == records_of(expected)
@@ -101,7 +101,7 @@ def test_windows_are_those_of_the_whole_recording(
 ) -> None:
     params = Params()
     samples = loud(2.4, rate_hz)
-    chunks = number(split(samples, 1_283))
+    chunks = numbered(split(samples, 1_283))
     items = scores_of(analysis(chunks, labels, classifier, rate_hz=rate_hz))
     if rate_hz != RATE_HZ:
         samples = soxr.resample(samples, rate_hz, RATE_HZ, quality="HQ")
@@ -115,7 +115,7 @@ def test_windows_are_those_of_the_whole_recording(
 
 def test_a_window_comes_with_the_block_that_completes_it(labels: ClassMap) -> None:
     """Not a block later: what is late here is late for everybody."""
-    blocks = number(split(loud(0.975), 1_560))
+    blocks = numbered(split(loud(0.975), 1_560))
     kinds = [type(item).__name__ for item in islice(analysis(blocks, labels), 12)]
     assert kinds == ["Level"] * 10 + ["Scores", "EventStart"]
 
@@ -132,13 +132,13 @@ def test_a_window_knows_when_its_last_sample_was_captured(labels: ClassMap) -> N
 
 
 def test_the_last_window_is_padded_and_events_end_with_the_audio(labels: ClassMap) -> None:
-    items = list(analysis(number([loud(1.2)]), labels))
+    items = list(analysis(numbered([loud(1.2)]), labels))
     assert [item.start_s for item in scores_of(items)] == [0.0, 0.48]
     start, end = records_of(items)
     assert isinstance(start, EventStart)
     assert isinstance(end, EventEnd)
     assert end.end_s == pytest.approx(0.96)  # its last window's start and a hop
-    short = list(analysis(number([loud(0.3)]), labels, hop_seconds=0.48))
+    short = list(analysis(numbered([loud(0.3)]), labels, hop_seconds=0.48))
     assert [record.end_s for record in records_of(short) if isinstance(record, EventEnd)] == [0.3]
 
 
@@ -154,7 +154,7 @@ def test_no_audio_gives_nothing(labels: ClassMap) -> None:
 def test_levels_of_a_full_scale_sine_of_silence_and_of_clipping(labels: ClassMap) -> None:
     sine = np.sin(2 * np.pi * 1_000 * np.arange(1_600) / RATE_HZ).astype(np.float32)
     chunks = [sine, 0.5 * sine, np.zeros(1_600, np.float32), -np.ones(1_600, np.float32)]
-    full, half, silent, clipped = levels_of(analysis(number(chunks), labels))
+    full, half, silent, clipped = levels_of(analysis(numbered(chunks), labels))
     assert full.rms_dbfs == pytest.approx(-3.01, abs=0.01)
     assert full.peak_dbfs == pytest.approx(0.0, abs=0.01)
     assert half.rms_dbfs == pytest.approx(-9.03, abs=0.01)
@@ -193,7 +193,7 @@ def test_no_window_spans_a_gap(labels: ClassMap) -> None:
     after = [item for item in items if item.start_s >= 2.0]
     assert max(item.end_s for item in before) <= 2.0
     assert [item.start_s for item in after] == pytest.approx([2.25, 2.73, 3.21])
-    alone = scores_of(analysis(number([loud(1.5)]), labels))
+    alone = scores_of(analysis(numbered([loud(1.5)]), labels))
     for ours, theirs in zip(after, alone, strict=True):
         assert np.array_equal(ours.scores, theirs.scores)
 
@@ -239,6 +239,18 @@ def test_a_gap_without_a_new_clock_goes_on_with_the_old_one(labels: ClassMap) ->
 
 class BrokenError(Exception):
     """What a source raises in these tests."""
+
+
+def test_a_clock_that_is_set_right_dates_what_comes_after_it(labels: ClassMap) -> None:
+    chunks = [loud(1.0), quiet(2.0), loud(1.0)]
+    blocks = [
+        AudioBlock(chunk, round(begin_s * RATE_HZ), wall_time=wall_time)
+        for chunk, begin_s, wall_time in zip(
+            chunks, (0.0, 1.0, 3.0), (1_000.0, None, 9_000.0), strict=True
+        )
+    ]
+    starts = [r for r in records_of(analysis(blocks, labels)) if isinstance(r, EventStart)]
+    assert [start.time - start.start_s for start in starts] == [1_000.0, 8_997.0]
 
 
 def test_an_exception_ends_what_goes_on_and_is_passed_on(labels: ClassMap) -> None:

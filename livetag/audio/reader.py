@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -16,6 +15,9 @@ import numpy.typing as npt
 from livetag.errors import InputError
 
 FloatArray = npt.NDArray[np.float32]
+
+_HIGHEST_RATE_HZ = 768_000
+_LARGEST = np.float32(100.0)  # of full scale
 
 
 class AudioReader:
@@ -26,10 +28,12 @@ class AudioReader:
         import soundfile
 
         self._name = str(source) if isinstance(source, Path) else "standard input"
-        if isinstance(source, Path) and (source.is_dir() or not source.exists()):
-            what = "is a folder" if source.is_dir() else "does not exist"
-            raise InputError(f"{source} {what}: name a recording")
         try:
+            if isinstance(source, Path) and (source.is_dir() or not source.exists()):
+                what = "is a folder" if source.is_dir() else "does not exist"
+                raise InputError(f"{source} {what}: name a recording")
+            if isinstance(source, Path) and not os.access(source, os.R_OK):
+                raise InputError(f"{source} cannot be read: permission denied")
             # Bytes: soundfile cannot encode every name that the system can have.
             file = os.fsencode(source) if isinstance(source, Path) and os.name != "nt" else source
             self._file = soundfile.SoundFile(file, closefd=False, **raw_format)
@@ -46,22 +50,24 @@ class AudioReader:
         self._file.seekable = lambda: False
         self.rate_hz = int(self._file.samplerate)
         self.channels = int(self._file.channels)
+        if self.rate_hz > _HIGHEST_RATE_HZ:
+            raise InputError(f"{self._name} says it has {self.rate_hz} Hz: it is no audio")
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._file.close()
 
     def blocks(self, frames: int) -> Iterator[FloatArray]:
         """Yield mono float32[n], n <= frames: the mean over the channels, as the reference does.
 
-        Raises `InputError` where the recording breaks off in the middle.
+        Values that are no numbers become zeros, and those beyond 40 dB over full scale are cut
+        there: a damaged float recording has them. Raises `InputError` where the recording breaks
+        off in the middle.
         """
         import soundfile
 
@@ -73,6 +79,8 @@ class AudioReader:
             if len(block) == 0:
                 return
             mono: FloatArray = block[:, 0] if self.channels == 1 else block.mean(axis=1)
+            if not np.abs(mono).max() <= _LARGEST:
+                mono = np.clip(np.nan_to_num(mono, nan=0.0), -_LARGEST, _LARGEST)
             yield mono
 
 

@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 
+_MOST_LOSSES = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Loss:
@@ -69,7 +71,11 @@ class RingBuffer:
 
     def lose(self, samples: int, reason: str) -> None:
         """Writer: note that so many samples were lost before the next ones written."""
-        self._losses.append(Loss(self._written, samples, reason))
+        if len(self._losses) < _MOST_LOSSES:
+            self._losses.append(Loss(self._written, samples, reason))
+        else:  # the reader is far behind: where exactly does not matter any more
+            last = self._losses[-1]
+            self._losses[-1] = Loss(last.position, last.samples + samples, reason)
 
     def drop(self, position: int, skip: int, samples: int, reason: str) -> None:
         """Reader: note a loss at a position that is still to be read."""

@@ -1,4 +1,4 @@
-"""Alerts, or JSON records, on standard output. The only room that prints there."""
+"""Alerts, or JSON records, on standard output. The monitor prints here alone."""
 
 import json
 from collections import deque

@@ -27,7 +27,7 @@ class CsvSink:
     """Appends to a log, which gets its header when it is new."""
 
     def __init__(self, path: Path, source: str) -> None:
-        """Open the log. Raises `UsageError` where the file is something else."""
+        """Open the log. Raises `UsageError` where the file is something else, or `LivetagError`."""
         self.name = str(path)
         self._source = source
         try:

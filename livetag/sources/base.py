@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from types import TracebackType
 from typing import Protocol, Self
 
 from livetag.errors import LivetagError
@@ -12,6 +11,8 @@ from livetag.events import AudioBlock, FloatArray
 
 BLOCK_SECONDS = 0.08
 """Audio a block: short enough for a lively level meter, and a divisor of the usual hops."""
+STALL_SECONDS = 2.0
+"""A source that has given no audio for so long has stalled."""
 
 
 class Source(Protocol):
@@ -24,19 +25,14 @@ class Source(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
     def blocks(self, stop: threading.Event) -> Iterator[AudioBlock]:
         """Yield audio until it ends or `stop` is set; never wait longer than a quarter second."""
         ...
 
 
-def number(chunks: Iterable[FloatArray]) -> Iterator[AudioBlock]:
+def numbered(chunks: Iterable[FloatArray]) -> Iterator[AudioBlock]:
     """Chunks in a row as blocks; the first one gets the wall-clock time of now."""
     position = 0
     for samples in chunks:
@@ -50,6 +46,14 @@ def until_stopped(blocks: Iterable[AudioBlock], stop: threading.Event) -> Iterat
         if stop.is_set():
             return
         yield block
+
+
+def replayed(
+    chunks: Iterable[FloatArray], rate_hz: int, fast: bool, stop: threading.Event
+) -> Iterator[AudioBlock]:
+    """A recording's chunks as blocks: at the pace of a microphone, or as fast as they go."""
+    blocks = numbered(chunks)
+    return until_stopped(blocks, stop) if fast else paced(blocks, rate_hz, stop)
 
 
 def paced(

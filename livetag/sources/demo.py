@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -11,7 +10,7 @@ from livetag.audio.reader import AudioReader
 from livetag.errors import LivetagError
 from livetag.events import AudioBlock, FloatArray
 from livetag.resources import ASSETS_DIR
-from livetag.sources.base import BLOCK_SECONDS, number, paced, until_stopped
+from livetag.sources.base import BLOCK_SECONDS, replayed
 from livetag.sources.demo_sounds import RATE_HZ, SPEECH_ASSET, demo_sounds
 
 
@@ -27,19 +26,11 @@ class DemoSource:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Nothing is open."""
 
     def blocks(self, stop: threading.Event) -> Iterator[AudioBlock]:
-        blocks = number(demo_chunks())
-        if self._fast:
-            return until_stopped(blocks, stop)
-        return paced(blocks, self.rate_hz, stop)
+        return replayed(demo_chunks(), self.rate_hz, self._fast, stop)
 
 
 def demo_chunks() -> Iterator[FloatArray]:

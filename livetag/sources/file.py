@@ -4,13 +4,12 @@ import queue
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from livetag.audio.reader import AudioReader, open_stdin
 from livetag.errors import InputError, LivetagError
 from livetag.events import AudioBlock, FloatArray
-from livetag.sources.base import BLOCK_SECONDS, number, paced, until_stopped
+from livetag.sources.base import BLOCK_SECONDS, numbered, replayed, until_stopped
 
 
 class FileSource:
@@ -26,19 +25,11 @@ class FileSource:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._reader.__exit__(kind, error, trace)
+    def __exit__(self, *_: object) -> None:
+        self._reader.close()
 
     def blocks(self, stop: threading.Event) -> Iterator[AudioBlock]:
-        blocks = number(self._chunks())
-        if self._fast:
-            return until_stopped(blocks, stop)
-        return paced(blocks, self.rate_hz, stop)
+        return replayed(self._chunks(), self.rate_hz, self._fast, stop)
 
     def _chunks(self) -> Iterator[FloatArray]:
         try:
@@ -66,16 +57,11 @@ class StdinSource:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """The reading thread may wait for input that never comes: it ends with the process."""
 
     def blocks(self, stop: threading.Event) -> Iterator[AudioBlock]:
-        return until_stopped(number(self._chunks(stop)), stop)
+        return until_stopped(numbered(self._chunks(stop)), stop)
 
     def _read(self) -> None:
         try:
@@ -83,7 +69,8 @@ class StdinSource:
                 self._queue.put(chunk)
         except InputError as error:
             self.failure = error
-        self._queue.put(None)
+        finally:
+            self._queue.put(None)
 
     def _chunks(self, stop: threading.Event) -> Iterator[FloatArray]:
         while not stop.is_set():

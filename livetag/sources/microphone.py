@@ -11,23 +11,24 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
 
 from livetag.audio.ring import RingBuffer
 from livetag.errors import InputError, LivetagError
-from livetag.events import AudioBlock, FloatArray
-from livetag.sources.base import BLOCK_SECONDS
-from livetag.stderr import native_stderr_closed
+from livetag.events import Anchor, AudioBlock, FloatArray
+from livetag.sources.base import BLOCK_SECONDS, STALL_SECONDS
+from livetag.stderr import native_stderr_silenced
 
 RING_SECONDS = 30.0
 CALLBACK_SECONDS = 0.04
-STALL_SECONDS = 2.0
 _POLL_SECONDS = 0.25
-_CLOSE_SECONDS = 1.0
-_SETTLE_SECONDS = 0.5
+_CLOSE_SECONDS = 1.0  # to wait for a stream to close: one whose server hangs never does
+_SETTLE_SECONDS = 0.5  # after a stall, until what the server still delivers at once has come
+_LONGEST_DELAY_SECONDS = 1.0  # from a sample to its callback; what a driver says beyond is wrong
+_CLOCK_SLACK_SECONDS = 0.5  # by which stream and wall clock may differ until they are set right
 _JITTER_SECONDS = 0.1  # of audio may come at once when a stream flows again
 
 
@@ -46,7 +47,7 @@ class Device:
 def _sounddevice() -> ModuleType:
     """The library, imported when first used: everything else works without PortAudio."""
     try:
-        with native_stderr_closed():
+        with native_stderr_silenced():
             import sounddevice
     except OSError as error:
         raise InputError(
@@ -55,6 +56,8 @@ def _sounddevice() -> ModuleType:
             "`sudo dnf install portaudio`, on macOS `brew install portaudio`. "
             "`livetag monitor --demo` and `--input FILE` work without it."
         ) from error
+    except Exception as error:  # PortAudio's own, which has no name before the import
+        raise InputError(f"the PortAudio library cannot start: {error}") from error
     return sounddevice  # type: ignore[no-any-return]
 
 
@@ -95,7 +98,9 @@ def find_device(wanted: str | None, devices: list[Device]) -> Device:
             "no microphone was found: connect one, or use `--demo` or `--input FILE`. "
             "`livetag devices` lists what there is."
         )
-    listed = "\n".join(f"  {device.index}  {device.name}" for device in devices)
+    listed = "\n".join(
+        f"  {device.index}  {device.name}  ({device.host_api})" for device in devices
+    )
     if wanted is None:
         for device in devices:
             if device.default:
@@ -138,7 +143,7 @@ class Microphone:
         self._last_callback: float | None = None
         self._expected_adc_time = 0.0
         self._opened_at = 0.0
-        self._adc_delay = 0.0
+        self._captured_at = 0.0  # monotonic time of the last sample written
         self._stalls: deque[_Stall] = deque()  # those that are not settled yet
 
     def __enter__(self) -> Self:
@@ -150,12 +155,7 @@ class Microphone:
             self._stream = self._open(self._device.channels)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the stream; one whose server hangs is left behind rather than waited for."""
         closer = threading.Thread(target=self._close, name="close microphone", daemon=True)
         closer.start()
@@ -164,30 +164,28 @@ class Microphone:
             atexit.unregister(_sounddevice()._exit_handler)
 
     def _close(self) -> None:
-        with native_stderr_closed():
-            self._stream.abort(ignore_errors=True)
-            self._stream.close(ignore_errors=True)
+        self._stream.abort(ignore_errors=True)
+        self._stream.close(ignore_errors=True)
 
     def _open(self, channels: int) -> Any:
         sounddevice = _sounddevice()
         self._opened_at = time.monotonic()
         try:
-            with native_stderr_closed():
-                stream = sounddevice.InputStream(
-                    samplerate=self.rate_hz,
-                    blocksize=round(CALLBACK_SECONDS * self.rate_hz),
-                    device=self._device.index,
-                    channels=channels,
-                    dtype="float32",
-                    latency="high",
-                    callback=self._callback,
-                    finished_callback=self._finished,
-                )
-                try:
-                    stream.start()
-                except sounddevice.PortAudioError:
-                    stream.close(ignore_errors=True)
-                    raise
+            stream = sounddevice.InputStream(
+                samplerate=self.rate_hz,
+                blocksize=round(CALLBACK_SECONDS * self.rate_hz),
+                device=self._device.index,
+                channels=channels,
+                dtype="float32",
+                latency="high",
+                callback=self._callback,
+                finished_callback=self._finished,
+            )
+            try:
+                stream.start()
+            except sounddevice.PortAudioError:
+                stream.close(ignore_errors=True)
+                raise
         except sounddevice.PortAudioError as error:
             raise InputError(
                 f"the microphone {self.name!r} cannot be opened ({error.args[0]}): is another "
@@ -199,16 +197,18 @@ class Microphone:
         """PortAudio's thread: float32[frames, channels]."""
         now = time.monotonic()
         adc_time = timing.inputBufferAdcTime
-        if self._last_callback is None:
-            self._adc_delay = min(max(timing.currentTime - adc_time, 0.0), 1.0)
-        elif now - self._last_callback > STALL_SECONDS:
-            self._stalls.append(_Stall(self._ring.written, self._last_callback, now))
-        elif status.input_overflow and not self._stalls:  # a stall's length holds it already
+        last = self._last_callback
+        if last is not None and now - last > STALL_SECONDS:
+            self._stalls.append(_Stall(self._ring.written, last, now))
+        elif last is not None and status.input_overflow and not self._stalls:
+            # While a stall is being settled, its length by the clock holds this loss, too.
             missed = round((adc_time - self._expected_adc_time) * self.rate_hz)
             self._ring.lose(max(missed, 1), "overflow")
-        self._last_callback = now
         self._expected_adc_time = adc_time + frames / self.rate_hz
         self._ring.write(data[:, 0] if data.shape[1] == 1 else data.mean(axis=1))
+        delay = timing.currentTime - adc_time - frames / self.rate_hz
+        self._captured_at = now - min(max(delay, 0.0), _LONGEST_DELAY_SECONDS)
+        self._last_callback = now
         if self._ring.unread >= self._chunk:
             self._arrived.set()
 
@@ -218,7 +218,7 @@ class Microphone:
 
     def blocks(self, stop: threading.Event) -> Iterator[AudioBlock]:
         position = 0
-        wall_time: float | None = None
+        clock: Anchor | None = None
         while True:
             self._arrived.wait(_POLL_SECONDS)
             self._arrived.clear()
@@ -230,19 +230,23 @@ class Microphone:
                 if not len(chunk.samples) and not chunk.lost_before:
                     break
                 position += chunk.lost_before
-                if wall_time is None or chunk.lost_before:
-                    age = self._age_of_unread() + len(chunk.samples) / self.rate_hz
-                    wall_time = time.time() - age
-                    anchor: float | None = wall_time
-                else:
-                    anchor = None
+                age = self._age_of_unread()
+                begins_s = position / self.rate_hz
+                begins = time.time() - age - len(chunk.samples) / self.rate_hz
+                set_clock = (
+                    clock is None
+                    or chunk.lost_before > 0
+                    or abs(begins - clock.time_at(begins_s)) > _CLOCK_SLACK_SECONDS
+                )
+                if set_clock:
+                    clock = Anchor(begins_s, begins)
                 yield AudioBlock(
                     chunk.samples,
                     position,
                     chunk.lost_before,
                     chunk.reason,
-                    anchor,
-                    captured_at=time.monotonic() - self._age_of_unread(),
+                    wall_time=begins if set_clock else None,
+                    captured_at=time.monotonic() - age,
                 )
                 position += len(chunk.samples)
             if ending:
@@ -278,8 +282,7 @@ class Microphone:
 
     def _age_of_unread(self) -> float:
         """Seconds since the last sample that was read was captured."""
-        last = self._last_callback or time.monotonic()
-        return time.monotonic() - last + self._adc_delay + self._ring.unread / self.rate_hz
+        return time.monotonic() - self._captured_at + self._ring.unread / self.rate_hz
 
     def _final_stall(self, position: int) -> Iterator[AudioBlock]:
         """Silence of the device that lasted until the end is lost audio, too."""

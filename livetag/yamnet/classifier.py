@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from livetag.errors import ModelError
-from livetag.stderr import native_stderr_closed
+from livetag.stderr import native_stderr_silenced
 from livetag.yamnet.features import FloatArray
 from livetag.yamnet.params import Params
 from livetag.yamnet.weights import Weights, read_arrays
@@ -35,7 +35,7 @@ class LiteRTClassifier:
 
         content = model if isinstance(model, bytes) else model.read_bytes()
         try:
-            with native_stderr_closed():
+            with native_stderr_silenced():
                 self._interpreter = Interpreter(model_content=content, num_threads=1)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:

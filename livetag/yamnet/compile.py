@@ -105,8 +105,14 @@ def obtain_model(
 
 def _compile_in_process(weights: Weights, target: Path) -> None:
     command = [sys.executable, "-m", __name__, str(weights.path), str(target)]
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    environment = os.environ | {
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "PYTHONSAFEPATH": "1",  # a keras.py in the current folder is not the user's Keras
+    }
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, errors="replace", env=environment
+    )
     if done.returncode != 0:
         raise ModelError(f"the model could not be compiled: {_reason(done)}")
 

@@ -2,6 +2,7 @@
 
 import csv
 import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -54,17 +55,20 @@ class ClassMap:
         raise UsageError(f"no class is called {text!r}{hint} (yamnet_class_map.csv lists them all)")
 
     def _near(self, text: str, count: int = 3) -> list[str]:
-        """Names that hold `text`, shortest first, then names spelt like it or like a part."""
+        """Names with `text` as a word, then those spelt like it, then those that hold it."""
         wanted = text.strip().casefold()
         names = [label.name for label in self._labels]
         holding = sorted((n for n in names if wanted and wanted in n.casefold()), key=len)
+        word = re.compile(rf"\b{re.escape(wanted)}\b") if wanted else None
+        with_word = [name for name in holding if word and word.search(name.casefold())]
         parts = {
             part.strip().casefold(): name for name in reversed(names) for part in name.split(",")
         }
         whole = {name.casefold(): name for name in names}
         spelt = difflib.get_close_matches(wanted, [*whole, *parts], n=count, cutoff=0.6)
         alike = [whole.get(match) or parts[match] for match in spelt]
-        return list(dict.fromkeys([*alike, *holding] if alike else holding))[:count]
+        both = [name for name in alike if name in with_word]
+        return list(dict.fromkeys([*both, *with_word, *alike, *holding]))[:count]
 
 
 def read_class_map(path: Path) -> ClassMap:

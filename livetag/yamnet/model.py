@@ -1,7 +1,8 @@
 """The YAMNet network in Keras: MobileNet v1 with 521 sigmoid outputs.
 
-One of the two rooms that import TensorFlow. Layers, names and order are those of the reference
-(tensorflow/models, research/audioset/yamnet, `yamnet.py`), so that published weights fit in order.
+With `compile` and `weights`, one of the rooms that need TensorFlow. Layers, names and order are
+those of the reference (tensorflow/models, research/audioset/yamnet, `yamnet.py`), so that published
+weights fit in order.
 """
 
 from collections.abc import Sequence

