@@ -25,13 +25,17 @@ class Printer(Protocol):
     def recording(self, path: Path, classifier: Classifier, params: Params) -> None: ...
 
 
-class TextPrinter:
-    """The file's name, and a line for each of its top classes."""
+class _ClipPrinter:
+    """What the two that print a whole recording at once share."""
 
     def __init__(self, out: TextIO, labels: ClassMap, top: int | None) -> None:
         self._out = out
         self._labels = labels
         self._top = top or DEFAULT_TOP
+
+
+class TextPrinter(_ClipPrinter):
+    """The file's name, and a line for each of its top classes."""
 
     def recording(self, path: Path, classifier: Classifier, params: Params) -> None:
         clip = Recording(path, classifier, params).clip()
@@ -41,13 +45,8 @@ class TextPrinter:
             print(f"  {clip.mean_scores[index]:.2f}  {name}", file=self._out, flush=True)
 
 
-class JsonPrinter:
+class JsonPrinter(_ClipPrinter):
     """One object a file."""
-
-    def __init__(self, out: TextIO, labels: ClassMap, top: int | None) -> None:
-        self._out = out
-        self._labels = labels
-        self._top = top or DEFAULT_TOP
 
     def recording(self, path: Path, classifier: Classifier, params: Params) -> None:
         clip = Recording(path, classifier, params).clip()
