@@ -1,4 +1,4 @@
-"""Commands and options: the only room that builds a `Config` and puts the others together.
+"""The commands: the only room that builds a `Config` and puts the others together.
 
 Rooms are imported by the command that needs them: what is not used costs no start-up time and
 need not be installed.
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 # One frame's arithmetic is too small to share between threads, and sharing it would spin a core.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from livetag import __version__
 from livetag.errors import InputError, LivetagError, ModelError
+from livetag.options import build_parser
 from livetag.resources import cache_dir
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from livetag.yamnet.compile import CompiledModel
 
 _INTERRUPTED = 130  # as shells report a program that Ctrl-C ended
-_NOT_KEYS = {"run", "config"}  # of a command's options; all others are keys of the configuration
+_NOT_KEYS = {"command", "config"}  # of a command's options; the others are configuration keys
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,12 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):  # file names may hold what it cannot encode
         sys.stdout.reconfigure(errors="backslashreplace")
-    command: Callable[[argparse.Namespace], int] = options.run
     try:
-        code = command(options)
+        code = _COMMANDS[options.command](options)
         sys.stdout.flush()
         return code
     except LivetagError as error:
@@ -62,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _abandon_stdout()
         print("livetag: stopped", file=sys.stderr)
-        return 0 if command is _monitor else _INTERRUPTED
+        return 0 if options.command == "monitor" else _INTERRUPTED
     except Exception as error:
         if os.environ.get("LIVETAG_DEBUG"):
             raise
@@ -78,108 +77,6 @@ def _abandon_stdout() -> None:
     """Send what waits in stdout's buffer nowhere: nobody takes it, and Python's end would wait."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="livetag",
-        description="Listens to a microphone and says what it hears.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"livetag {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add_monitor(commands)
-    _add_classify(commands)
-    devices = commands.add_parser("devices", help="input devices, the default marked")
-    devices.set_defaults(run=_devices)
-    model = commands.add_parser("model", help="the model: fetch it, or what is known of it")
-    actions = model.add_subparsers(required=True, metavar="ACTION")
-    fetch = actions.add_parser("fetch", help="fetch and compile the weights, if they are missing")
-    info = actions.add_parser("info", help="source, hash, parameters, runtime and cache paths")
-    for action, run in ((fetch, _model_fetch), (info, _model_info)):
-        _add_weights(action)
-        action.set_defaults(run=run)
-    return parser
-
-
-def _add_monitor(commands: Any) -> None:
-    parser = commands.add_parser(
-        "monitor",
-        help="listen, show, alert, log",
-        description="Listens, shows what it hears, alerts on the classes you choose, logs events.",
-        epilog="Every option can stand in the configuration file, too: see config/default.toml.",
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument("--device", metavar="NAME|INDEX", help="the microphone to listen to")
-    source.add_argument("--input", metavar="FILE|-", help="a recording, or a stream on stdin")
-    source.add_argument("--demo", action="store_true", help="the built-in minute of sounds")
-    add("--rate", type=int, metavar="HZ", help="of the microphone, or of raw s16le on stdin")
-    add("--channels", type=int, metavar="N", help="channels of raw stdin (default 1)")
-    add("--fast", action="store_true", help="replay as fast as it goes")
-    add("--duration", dest="duration_seconds", type=float, metavar="SECONDS", help="of audio")
-    add("--config", metavar="NAME|PATH", help="a preset (baby, home, default) or a TOML file")
-    add(
-        "--hop",
-        dest="patch_hop_seconds",
-        type=float,
-        metavar="SECONDS",
-        help="from window to window: a multiple of 0.01 (default 0.48)",
-    )
-    add("--threshold", type=float, metavar="SCORE", help="at which events start (default 0.5)")
-    add(
-        "--alert",
-        action="append",
-        metavar="LABEL[=SCORE]",
-        help="alert on this class, instead of the configured ones; may be repeated",
-    )
-    add("--top", type=_count, metavar="N", help="classes on the dashboard (default 10)")
-    add("--csv", metavar="PATH", help="append every event to this log")
-    add("--json", action="store_true", help="stdout gets one JSON object a line")
-    add("--dashboard", action=argparse.BooleanOptionalAction, help="draw it (default), or do not")
-    _add_weights(parser)
-    parser.set_defaults(run=_monitor)
-
-
-def _add_classify(commands: Any) -> None:
-    parser = commands.add_parser(
-        "classify",
-        help="top classes of recordings, as the reference does",
-        description="Prints the classes with the highest mean score over each recording's frames.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument("--top", type=_count, metavar="N", help="classes to print (default 5)")
-    parser.add_argument(
-        "--hop",
-        type=float,
-        default=0.48,
-        metavar="SECONDS",
-        help="from frame to frame: a multiple of 0.01 (default 0.48)",
-    )
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="one JSON object a file")
-    form.add_argument("--frames", action="store_true", help="one CSV row a frame and class")
-    _add_weights(parser)
-    parser.set_defaults(run=_classify)
-
-
-def _add_weights(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--weights",
-        default=argparse.SUPPRESS,
-        metavar="PATH",
-        help="YAMNet's weights: an HDF5 file or a SavedModel folder",
-    )
-
-
-def _count(text: str) -> int:
-    """How many classes: at least one."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
-    return int(text)
 
 
 def _monitor(options: argparse.Namespace) -> int:
@@ -362,6 +259,15 @@ def _model_info(options: argparse.Namespace) -> int:
     ):
         print(f"{name + ':':20}{value}")
     return 0
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "monitor": _monitor,
+    "classify": _classify,
+    "devices": _devices,
+    "model fetch": _model_fetch,
+    "model info": _model_info,
+}
 
 
 def _stderr() -> "Console":

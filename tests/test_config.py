@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from livetag.cli import _parser
 from livetag.config import Config, convert, find_file, load, read_environment, read_file
 from livetag.detector import alert_thresholds
 from livetag.errors import UsageError
+from livetag.options import build_parser
 from livetag.resources import PRESETS_DIR
 from livetag.yamnet.labels import ClassMap
 from livetag.yamnet.params import Params
@@ -36,11 +36,10 @@ def loaded(
 
 def monitor_options() -> dict[str, argparse.Action]:
     """The options of `livetag monitor`, by the key that each sets."""
-    commands = next(
-        action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction)
-    )
-    actions = commands.choices["monitor"]._actions
-    return {action.dest: action for action in actions if action.dest != "help"}
+    actions = build_parser()._actions
+    commands = next(a for a in actions if isinstance(a, argparse._SubParsersAction))
+    options = commands.choices["monitor"]._actions
+    return {option.dest: option for option in options if option.dest != "help"}
 
 
 # --- What ships ---------------------------------------------------------------------------------
@@ -71,8 +70,8 @@ def test_every_option_of_monitor_is_a_key_and_every_key_but_one_an_option() -> N
 
 
 def test_an_option_that_is_not_given_sets_nothing() -> None:
-    given = vars(_parser().parse_args(["monitor", "--top", "3"]))
-    assert given.keys() == {"run", "top"}
+    given = vars(build_parser().parse_args(["monitor", "--top", "3"]))
+    assert given.keys() == {"command", "top"}
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from running import LIVETAG
 
-from livetag.cli import _parser
+from livetag.options import build_parser
 from livetag.resources import PRESETS_DIR
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,7 +63,7 @@ def test_the_console_blocks_show_what_the_commands_print(tmp_path: Path) -> None
 def test_every_command_and_option_shown_exists() -> None:
     for page in (README, (ROOT / "docs" / "interface.md").read_text(encoding="utf-8")):
         shown = set(re.findall(r"(?<![\w-])--[a-z]+(?:-[a-z]+)*", page))
-        parsers = [_parser(), *subparsers(_parser())]
+        parsers = [build_parser(), *subparsers(build_parser())]
         known = {text for parser in parsers for text in parser._option_string_actions}
         assert shown - known <= {"--model", "--sink"}  # of the benchmarks
 

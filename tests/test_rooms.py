@@ -33,6 +33,7 @@ FLOORS = {
     "livetag.audio.resample": 2,
     "livetag.audio.ring": 2,
     "livetag.config": 2,
+    "livetag.options": 2,
     "livetag.sources.demo_sounds": 2,
     "livetag.yamnet.labels": 2,
     "livetag.yamnet.params": 2,
