@@ -52,11 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"livetag: {error}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
-        # Our output cannot be written. What waits in its buffer must not be tried again at exit.
+        # Mostly our output, which names no file and cannot be written. What waits in its buffer
+        # must not be tried again at exit.
         _abandon_stdout()
         if not isinstance(error, BrokenPipeError):  # its reader simply had enough
-            reason = error.strerror or error
-            print(f"livetag: standard output cannot be written: {reason}", file=sys.stderr)
+            reason = f"standard output cannot be written: {error.strerror or error}"
+            print(f"livetag: {error if error.filename else reason}", file=sys.stderr)
         return LivetagError.exit_code
     except KeyboardInterrupt:
         _abandon_stdout()
@@ -98,7 +99,8 @@ def _monitor(options: argparse.Namespace) -> int:
     params = Params(patch_hop_seconds=config.patch_hop_seconds)
     alerts = alert_thresholds(config.alert, labels, config.threshold)
     source = _source(config)
-    classifier = LiteRTClassifier(_model(config.weights, console).content)
+    weights = None if config.weights is None else Path(config.weights)
+    classifier = LiteRTClassifier(_model(weights, console).content)
     detector = Detector(labels, params, config.threshold, alerts, config.hold_seconds)
     state = MonitorState(
         labels=labels,
@@ -155,12 +157,11 @@ def _sinks(config: "Config", source: str, dashboard: bool) -> list[Any]:
     return sinks
 
 
-def _model(named: str | None, console: "Console") -> "CompiledModel":
+def _model(named: Path | None, console: "Console") -> "CompiledModel":
     """The compiled model; where it has to be fetched, with a progress bar."""
     from livetag.yamnet.compile import find_model, obtain_model
 
-    path = None if named is None else Path(named)
-    ready = find_model(path, cache_dir())
+    ready = find_model(named, cache_dir())
     if ready is not None:
         return ready
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
@@ -181,13 +182,14 @@ def _model(named: str | None, console: "Console") -> "CompiledModel":
         _say(console, message)
 
     with bar:
-        model = obtain_model(path, cache_dir(), progress, say)
+        model = obtain_model(named, cache_dir(), progress, say)
     _say(console, f"The model is ready, and kept in {model.path.parent}")
     return model
 
 
-def _named_weights(options: argparse.Namespace) -> str | None:
-    return getattr(options, "weights", None) or os.environ.get("LIVETAG_WEIGHTS") or None
+def _named_weights(options: argparse.Namespace) -> Path | None:
+    named = getattr(options, "weights", None) or os.environ.get("LIVETAG_WEIGHTS")
+    return Path(named) if named else None
 
 
 def _classify(options: argparse.Namespace) -> int:
@@ -237,8 +239,7 @@ def _model_info(options: argparse.Namespace) -> int:
 
     from livetag.yamnet.compile import find_model
 
-    named = _named_weights(options)
-    model = find_model(Path(named) if named else None, cache_dir())
+    model = find_model(_named_weights(options), cache_dir())
     if model is None:
         raise ModelError(
             f"no model is compiled yet in {cache_dir()}: `livetag model fetch` gets the published "

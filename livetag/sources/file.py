@@ -9,7 +9,7 @@ from typing import Self
 from livetag.audio.reader import AudioReader, open_stdin
 from livetag.errors import InputError, LivetagError
 from livetag.events import AudioBlock, FloatArray
-from livetag.sources.base import BLOCK_SECONDS, numbered, replayed, until_stopped
+from livetag.sources.base import BLOCK_SECONDS, numbered, replayed
 
 
 class FileSource:
@@ -61,7 +61,7 @@ class StdinSource:
         """The reading thread may wait for input that never comes: it ends with the process."""
 
     def blocks(self, stop: threading.Event) -> Iterator[AudioBlock]:
-        return until_stopped(numbered(self._chunks(stop)), stop)
+        return numbered(self._chunks(stop))
 
     def _read(self) -> None:
         try:
