@@ -295,8 +295,12 @@ def counted(number: int, noun: str) -> str:
 
 
 def _heeded_signals() -> list[int]:
-    """All that end the monitor, but those that its parent has it ignore, as `nohup` does."""
-    return [number for number in STOP_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    """All that end the monitor; but not SIGHUP where it is ignored, as `nohup` has it.
+
+    SIGINT is heeded all the same: shells have it ignored by what scripts start with `&`.
+    """
+    asked = (signal.SIGINT, signal.SIGTERM)
+    return [n for n in STOP_SIGNALS if n in asked or signal.getsignal(n) != signal.SIG_IGN]
 
 
 def interrupt_on_signals() -> None:

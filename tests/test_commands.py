@@ -205,6 +205,20 @@ def test_signals_end_the_demo_cleanly(number: signal.Signals) -> None:
     assert command.stderr.decode().startswith("livetag: heard demo for ")
 
 
+def test_a_monitor_that_a_script_started_in_the_background_heeds_sigint() -> None:
+    """Shells have SIGINT ignored by what scripts start with `&`."""
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which the command inherits
+    try:
+        with running("monitor", "--demo", "--json") as command:
+            command.wait_until(lambda c: bool(c.lines), "event")
+            assert command.end(signal.SIGINT) == 0
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    types = [json.loads(line)["type"] for line in command.lines]
+    assert types.count("event_start") == types.count("event_end") > 0
+    assert "heard demo for 60.0 s" not in command.stderr.decode()
+
+
 @pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="no pipes of a chosen size here")
 def test_a_reader_that_does_not_read_cannot_hold_up_the_end(demo_wav: Path) -> None:
     reading, writing = os.pipe()
