@@ -19,10 +19,11 @@ from _timing import Timing, pin_to_one_core, print_table, take_turns, verdict
 
 from livetag import pipeline
 from livetag.audio.resample import Resampler
-from livetag.config import Config
-from livetag.detector import Detector, alert_thresholds
+from livetag.detector import Detector
 from livetag.events import Anchor, AudioBlock, FloatArray, Scores
 from livetag.resources import cache_dir
+from livetag.rules import resolve
+from livetag.schema import Config
 from livetag.sources.base import BLOCK_SECONDS
 from livetag.yamnet.classifier import LiteRTClassifier
 from livetag.yamnet.compile import obtain_model
@@ -101,9 +102,7 @@ def windows(
 
 def detector(params: Params) -> Detector:
     """The detector of the default configuration."""
-    config, labels = Config(), class_map()
-    alerts = alert_thresholds(config.alert, labels, config.threshold)
-    return Detector(labels, params, config.threshold, alerts, config.hold_seconds)
+    return Detector(resolve(Config(), class_map()), params)
 
 
 class Parts:
@@ -143,7 +142,7 @@ class Parts:
 
     def detect(self) -> None:
         number, scores = next(self._to_detect)
-        for _ in self._detector.update(number * self._hop_s, scores, self._anchor):
+        for _ in self._detector.update(number * self._hop_s, scores, -30.0, self._anchor):
             pass
 
     def _next(self, chunks: Iterator[FloatArray]) -> Iterator[FloatArray]:

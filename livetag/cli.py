@@ -14,19 +14,20 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 # One frame's arithmetic is too small to share between threads, and sharing it would spin a core.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from livetag.errors import InputError, LivetagError, ModelError
+from livetag.errors import InputError, LivetagError, ModelError, UsageError
 from livetag.options import build_parser
 from livetag.resources import cache_dir
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from livetag.config import Config
+    from livetag.config import Loaded
+    from livetag.schema import Config
     from livetag.sources.base import Source
     from livetag.yamnet.compile import CompiledModel
 
@@ -81,9 +82,10 @@ def _abandon_stdout() -> None:
 
 
 def _monitor(options: argparse.Namespace) -> int:
-    from livetag.config import load
-    from livetag.detector import Detector, alert_thresholds
+    from livetag.detector import Detector
     from livetag.monitor import Monitor, interrupt_on_signals
+    from livetag.outputs import check_sinks, open_sinks
+    from livetag.rules import resolve
     from livetag.state import MonitorState
     from livetag.yamnet.classifier import LiteRTClassifier
     from livetag.yamnet.labels import class_map
@@ -91,26 +93,18 @@ def _monitor(options: argparse.Namespace) -> int:
 
     interrupt_on_signals()  # while things are being set up
     console = _stderr()
-    keys = {key: value for key, value in vars(options).items() if key not in _NOT_KEYS}
-    config, ignored = load(getattr(options, "config", None), keys)
-    for message in ignored:
+    loaded = _load(options)
+    for message in loaded.ignored:
         _say(console, message)
-    labels = class_map()
+    config = loaded.config
     params = Params(patch_hop_seconds=config.patch_hop_seconds)
-    alerts = alert_thresholds(config.alert, labels, config.threshold)
-    source = _source(config)
-    weights = None if config.weights is None else Path(config.weights)
-    classifier = LiteRTClassifier(_model(weights, console).content)
-    detector = Detector(labels, params, config.threshold, alerts, config.hold_seconds)
-    state = MonitorState(
-        labels=labels,
-        params=params,
-        source_name=source.name,
-        rate_hz=source.rate_hz,
-        alert_thresholds={label.index: own for label, own in alerts.items()},
-        threshold=config.threshold,
-        started_at=time.monotonic(),
-    )
+    rules = resolve(config, class_map())
+    check_sinks(config, rules)
+    began = _began(config)
+    source = _source(config, began)
+    model = _model(None if config.weights is None else Path(config.weights), console)
+    classifier = LiteRTClassifier(model.content)
+    state = MonitorState(rules, params, source.name, source.rate_hz, time.monotonic())
     terminal = console.is_terminal and not console.is_dumb_terminal
     dashboard = terminal and config.dashboard is not False
     if config.dashboard and not terminal:
@@ -118,43 +112,55 @@ def _monitor(options: argparse.Namespace) -> int:
     return Monitor(
         source=source,
         classifier=classifier,
-        detector=detector,
+        detector=Detector(rules, params),
         params=params,
         state=state,
-        sinks=_sinks(config, source.name, dashboard),
+        sinks=open_sinks(config, source, rules, params, model.report, began, covered=dashboard),
         console=console,
         dashboard_top=config.top if dashboard else None,
         duration_seconds=config.duration_seconds,
+        explain=config.explain,
     ).run()
 
 
-def _source(config: "Config") -> "Source":
+def _load(options: argparse.Namespace) -> "Loaded":
+    """The configuration that a command's options make."""
+    from livetag.config import load
+
+    keys = {key: value for key, value in vars(options).items() if key not in _NOT_KEYS}
+    return load(getattr(options, "config", None), keys)
+
+
+def _began(config: "Config") -> float | None:
+    """The UNIX time at which a recording began, if that is said."""
+    from livetag.times import parse_time
+
+    if config.since is None:
+        return None
+    try:
+        return parse_time(config.since, time.time(), ago=False)
+    except UsageError as error:
+        raise UsageError(f"since: {error}") from error
+
+
+def _source(config: "Config", began: float | None) -> "Source":
     if config.demo:
         from livetag.sources.demo import DemoSource
 
-        return DemoSource(config.fast)
+        return DemoSource(config.fast, began)
     if config.input == "-":
         from livetag.sources.file import StdinSource
 
-        return StdinSource(config.rate, config.channels)
+        return StdinSource(config.rate, config.channels, began)
     if config.input is not None:
         from livetag.sources.file import FileSource
 
-        return FileSource(Path(config.input), config.fast)
+        return FileSource(Path(config.input), config.fast, began)
+    if began is not None:
+        raise UsageError("since: a microphone has its own time; it dates recordings (--input)")
     from livetag.sources.microphone import Microphone
 
     return Microphone(None if config.device is None else str(config.device), config.rate)
-
-
-def _sinks(config: "Config", source: str, dashboard: bool) -> list[Any]:
-    from livetag.sinks.console import ConsoleSink
-    from livetag.sinks.csv_log import CsvSink
-
-    covered = dashboard and sys.stdout.isatty()  # the dashboard has the terminal to itself
-    sinks: list[Any] = [ConsoleSink(sys.stdout, source, config.json, held=covered)]
-    if config.csv is not None:
-        sinks.append(CsvSink(Path(config.csv), source))
-    return sinks
 
 
 def _model(named: Path | None, console: "Console") -> "CompiledModel":
@@ -262,10 +268,89 @@ def _model_info(options: argparse.Namespace) -> int:
     return 0
 
 
+def _history(options: argparse.Namespace) -> int:
+    import math
+
+    from livetag import history_report
+    from livetag.config import read_environment
+    from livetag.history_query import History, Query
+    from livetag.resources import history_path
+    from livetag.times import parse_time
+    from livetag.yamnet.labels import class_map
+
+    now = time.time()
+    labels = [class_map().find(label) for label in options.label or ()]
+    query = Query(
+        since=parse_time(options.since, now) if options.since else -math.inf,
+        until=parse_time(options.until, now) if options.until else math.inf,
+        classes=frozenset(label.index for label in labels) or None,
+        alerts_only=options.alerts,
+    )
+    print_as = (
+        history_report.print_json
+        if options.json
+        else history_report.print_csv
+        if options.csv
+        else history_report.print_summary
+        if options.summary
+        else history_report.print_text
+    )
+    usual = read_environment(os.environ)[0].get("history")
+    named = options.file or (usual if isinstance(usual, str) else None)
+    with History(Path(named) if named else history_path()) as history:
+        if not print_as(sys.stdout, history, query):
+            print("livetag: nothing of the kind is in the history", file=sys.stderr)
+    return 0
+
+
+def _config_check(options: argparse.Namespace) -> int:
+    from livetag.config import load
+    from livetag.outputs import check_sinks
+    from livetag.rules import resolve
+    from livetag.yamnet.labels import class_map
+    from livetag.yamnet.params import Params
+
+    config = load(options.file, {}, {}).config
+    try:
+        _began(config)
+        Params(patch_hop_seconds=config.patch_hop_seconds)
+        check_sinks(config, resolve(config, class_map()))
+    except UsageError as error:
+        raise UsageError(f"{options.file}: {error}") from error
+    print(f"{options.file}: nothing is wrong with it")
+    return 0
+
+
+def _config_show(options: argparse.Namespace) -> int:
+    from livetag.config_report import print_config
+    from livetag.rules import resolve
+    from livetag.yamnet.labels import class_map
+
+    loaded = _load(options)
+    for message in loaded.ignored:
+        _say(_stderr(), message)
+    resolve(loaded.config, class_map())
+    print_config(loaded, sys.stdout)
+    return 0
+
+
+def _config_schema(options: argparse.Namespace) -> int:
+    import json
+
+    from livetag.schema import json_schema
+
+    print(json.dumps(json_schema(), indent=2))
+    return 0
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "monitor": _monitor,
     "classify": _classify,
     "devices": _devices,
+    "history": _history,
+    "config check": _config_check,
+    "config show": _config_show,
+    "config schema": _config_schema,
     "model fetch": _model_fetch,
     "model info": _model_info,
 }

@@ -14,12 +14,13 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 
-from livetag.events import FloatArray
+from livetag.events import EventStart, Explanation, FloatArray
 from livetag.state import MonitorState
 
 _PLAIN = Style.null()
 _BOLD = Style(bold=True)
 _DIM = Style(dim=True)
+_REVERSE = Style(reverse=True)
 _BAR = Style(color="green")
 _LOUD = Style(color="yellow")
 _ALERT = Style(color="red", bold=True)
@@ -57,6 +58,7 @@ class Dashboard:
 
     state: MonitorState
     top: int
+    explain: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         glyphs = _ASCII if options.ascii_only else _UNICODE
@@ -69,7 +71,7 @@ class Dashboard:
     def lines(self, width: int, height: int, glyphs: _Glyphs = _UNICODE) -> list[Line]:
         """Exactly `height` lines, none wider than `width` cells."""
         state = self.state
-        draw = _Painter(width, glyphs)
+        draw = _Painter(width, glyphs, self.explain)
         notices = state.notices if height >= 12 else []
         fixed = 5 + len(notices)  # header, level, two rules, footer
         classes = max(1, min(self.top, (height - fixed) * 2 // 3))
@@ -92,10 +94,11 @@ class Dashboard:
 
 
 class _Painter:
-    """Builds lines for one width."""
+    """Builds lines for one width; `explain`: what was no alert is listed, too."""
 
-    def __init__(self, width: int, glyphs: _Glyphs) -> None:
+    def __init__(self, width: int, glyphs: _Glyphs, explain: bool) -> None:
         self.width = width
+        self._explain = explain
         self.column_width = (width - 3) // 2
         self._glyphs = glyphs
 
@@ -146,11 +149,11 @@ class _Painter:
         lines = []
         for index in state.top(count):
             score = float(history[-1, index])
-            threshold = state.threshold_of(index)
-            alerting = index in state.alert_thresholds and score >= threshold
+            threshold = state.thresholds[index]
+            alerting = index in state.alerting and score >= threshold
             style = _ALERT if alerting else _BAR
             name_style = _ALERT if alerting else _BOLD if score >= threshold else _PLAIN
-            marker = "!" if index in state.alert_thresholds else " "
+            marker = "!" if index in state.alerting else " "
             lines.append(
                 self.fit(
                     [
@@ -172,11 +175,10 @@ class _Painter:
             text += self._glyphs.eighths[rest]
         text = text.ljust(width)
         at = min(width - 1, int(threshold * width))
-        if at < len(text.rstrip()):
-            return [Segment(text, style)]
+        inside = at < len(text.rstrip())
         return [
             Segment(text[:at], style),
-            Segment(self._glyphs.threshold, _DIM),
+            Segment(self._glyphs.threshold, style + _REVERSE if inside else _DIM),
             Segment(text[at + 1 :], style),
         ]
 
@@ -198,20 +200,26 @@ class _Painter:
         lines = []
         for event in events[:rows]:
             age = duration(state.sounding_for(event)).rjust(7)
-            name = self._cut(event.label.name, max(1, width - len(age) - 2))
+            name = self._cut(_called(event), max(1, width - len(age) - 2))
             mark, style = ("!", _ALERT) if event.alert else (" ", _PLAIN)
             lines.append([Segment(f"{mark}{name} {age}", style)])
         return lines
 
     def alerts(self, state: MonitorState, rows: int, width: int) -> list[Line]:
-        """The latest alerts, newest first, with local time and score."""
-        newest = list(state.latest_alerts)[::-1][:rows]
+        """The latest alerts, newest first, with local time and score; and why others were none.
+
+        An alert whose sound goes on is marked; what was no alert is dim.
+        """
         lines = []
-        for event in newest:
+        for event in _newest(state, rows, self._explain):
             clock = datetime.fromtimestamp(event.time).strftime("%H:%M:%S")
-            name = self._cut(event.label.name, max(1, width - 16))
-            style = _ALERT if state.sounding.get(event.label.index) is event else _PLAIN
-            lines.append([Segment(f" {clock}  {name} {event.score:4.2f}", style)])
+            if isinstance(event, Explanation):
+                note, style = event.why, _DIM
+            else:
+                note = f"{event.score:4.2f}"
+                style = _ALERT if event in state.sounding.values() else _PLAIN
+            name = self._cut(_called(event), max(1, width - len(note) - 12))
+            lines.append([Segment(f" {clock}  {name} {note}", style)])
         return lines
 
     def footer(self, state: MonitorState) -> Line:
@@ -312,6 +320,20 @@ def decibels(dbfs: float) -> str:
     return "  -inf" if dbfs < -144.0 else f"{dbfs:6.1f}"
 
 
-def render(state: MonitorState, top: int) -> Dashboard:
+def _called(event: EventStart | Explanation) -> str:
+    """An event's name: a group's event names its group, too."""
+    name = f"{event.group}: {event.label.name}" if event.group else event.label.name
+    return _printable(name)
+
+
+def _newest(state: MonitorState, count: int, explain: bool) -> list[EventStart | Explanation]:
+    """The latest alerts, and where it is asked for what was none, newest first."""
+    told: list[EventStart | Explanation] = list(state.latest_alerts)
+    if explain:
+        told += state.explanations
+    return sorted(told, key=lambda event: -event.time)[:count]
+
+
+def render(state: MonitorState, top: int, explain: bool = False) -> Dashboard:
     """The state as something rich prints."""
-    return Dashboard(state, top)
+    return Dashboard(state, top, explain)

@@ -1,4 +1,4 @@
-"""The types that flow: audio blocks in; levels, scores, events and gaps out.
+"""The types that flow: audio blocks in; levels, scores, events, gaps and explanations out.
 
 Seconds named `..._s` count from the start of the stream, lost audio included. Times named `time`
 are UNIX times in seconds: `Anchor` relates the two.
@@ -62,33 +62,56 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """One window's scores, float32[521], and embedding, float32[1024]."""
+    """One window's scores, float32[521], and embedding, float32[1024].
+
+    `level_dbfs`: the window's loudness, as `livetag.audio.loudness` has it.
+    """
 
     start_s: float
     end_s: float
     scores: FloatArray
     embedding: FloatArray
+    level_dbfs: float
     captured_at: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class EventStart:
-    """A label reached its threshold. `alert`: the user asked to be told."""
+    """A sound has begun: a label, or the best member of a group, met its threshold.
+
+    `time` and `start_s` are the sound's onset. `score` and `level_dbfs` are those of the window
+    that met the `threshold` last. `alert`: the user is to be told now. `withheld`: what keeps an
+    event that would be an alert from being one, in words.
+    """
 
     label: Label
     time: float
     start_s: float
     score: float
     threshold: float
+    level_dbfs: float
     alert: bool
+    group: str = ""
+    withheld: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EventAlert:
+    """What withheld an event's alert is over, and the sound goes on: the user is to be told now."""
+
+    start: EventStart
+    time: float
+    start_s: float
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
 class EventEnd:
-    """The event is over: it lasted from its first window at the threshold to a hop after the last.
+    """The event is over. `end_time` and `end_s` are the sound's offset.
 
-    Where the hop is longer than the window, to the last one's end. `windows` and `mean_score` are
-    of all windows between, those that were under the threshold included.
+    `windows` and `mean_score` are of all windows from the first that met the threshold to the last
+    that met the release, those between included; `level_dbfs` is the loudest one's. `alert`: the
+    user was told of it, at its start or later.
     """
 
     start: EventStart
@@ -97,6 +120,20 @@ class EventEnd:
     peak_score: float
     mean_score: float
     windows: int
+    level_dbfs: float
+    alert: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a label that alerts did not, though its score came near: `why` in words."""
+
+    label: Label
+    time: float
+    start_s: float
+    score: float
+    why: str
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +146,7 @@ class Gap:
     reason: str
 
 
-Record = EventStart | EventEnd | Gap
-"""What sinks write."""
-Item = Level | Scores | Record
+Record = EventStart | EventAlert | EventEnd | Gap
+"""What is written down."""
+Item = AudioBlock | Level | Scores | Explanation | Record
 """What the pipeline yields."""

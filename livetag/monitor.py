@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import FrameType
@@ -28,8 +28,10 @@ from rich.live import Live
 from livetag.dashboard import render
 from livetag.detector import Detector
 from livetag.errors import InputError, LivetagError
-from livetag.events import AudioBlock, Gap, Item, Level, Record, Scores
+from livetag.events import AudioBlock, Explanation, Gap, Item
+from livetag.fanout import FanOut
 from livetag.pipeline import analyze
+from livetag.records import iso_time
 from livetag.sinks.base import Sink
 from livetag.sources.base import STALL_SECONDS, Source, limited
 from livetag.state import MonitorState
@@ -66,8 +68,9 @@ class _Done:
 class _Worker:
     """The thread that runs the pipeline."""
 
-    def __init__(self, items: Iterable[Item], stop: threading.Event) -> None:
+    def __init__(self, items: Iterable[Item], audio_wanted: bool, stop: threading.Event) -> None:
         self._items = items
+        self._audio_wanted = audio_wanted
         self._abandoned = threading.Event()
         self._queue: queue.Queue[_Handed | _Done] = queue.Queue(QUEUE_ITEMS)
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
@@ -93,6 +96,8 @@ class _Worker:
         error: BaseException | None = None
         try:
             for item in self._items:
+                if isinstance(item, AudioBlock) and not self._audio_wanted:
+                    continue
                 self._put(_Handed(item, time.thread_time()))
         except BaseException as raised:  # main raises it again, and ends the program
             error = raised
@@ -103,44 +108,6 @@ class _Worker:
             with contextlib.suppress(queue.Full):
                 self._queue.put(item, timeout=_WAIT_SECONDS)
                 return
-
-
-class Sinks:
-    """All sinks as one. One that fails is told of once and left out; the others go on."""
-
-    def __init__(self, sinks: Sequence[Sink], tell: Callable[[str], None]) -> None:
-        self._sinks = list(sinks)
-        self._given = len(self._sinks)
-        self._tell = tell
-        self.failed = False
-
-    def write(self, record: Record) -> None:
-        for sink in list(self._sinks):
-            with self._leaving_out(sink):
-                sink.write(record)
-
-    def close(self) -> None:
-        for sink in list(self._sinks):
-            with self._leaving_out(sink):
-                sink.close()
-
-    @property
-    def all_gone(self) -> bool:
-        return self._given > 0 and not self._sinks
-
-    @contextlib.contextmanager
-    def _leaving_out(self, sink: Sink) -> Iterator[None]:
-        """Leave the sink out from now on if it fails."""
-        try:
-            yield
-        except BrokenPipeError:  # its reader has seen enough: no failure
-            self._sinks.remove(sink)
-            self._tell(f"{sink.name} was closed: nothing more goes there")
-        except OSError as error:
-            self._sinks.remove(sink)
-            self.failed = True
-            reason = error.strerror or str(error)
-            self._tell(f"{sink.name} cannot be written ({reason}): nothing more goes there")
 
 
 class Monitor:
@@ -157,15 +124,17 @@ class Monitor:
         console: Console,
         dashboard_top: int | None = None,
         duration_seconds: float | None = None,
+        explain: bool = False,
     ) -> None:
         """`dashboard_top`: classes on the dashboard; None for no dashboard."""
         self._source = source
         self._analysis = classifier, detector, params
         self._state = state
-        self._sinks = Sinks(sinks, self._tell)
+        self._sinks = FanOut(sinks, may_wait=not source.live)
         self._console = console
         self._dashboard_top = dashboard_top
         self._duration_seconds = duration_seconds
+        self._explain = explain
         self._live: Live | None = None
         self._messages: deque[str] = deque(maxlen=_MESSAGES_KEPT)  # that the dashboard hides
         self._stop = threading.Event()
@@ -175,11 +144,11 @@ class Monitor:
         """Listen; return the exit code. Raises what ended the worker or the source early."""
         with contextlib.ExitStack() as stack:
             stack.callback(self._tell_hidden)
-            stack.callback(self._sinks.close)
             stack.enter_context(_stopped_by_signals(self._stop))
+            stack.callback(self._close_sinks)
             stack.enter_context(native_stderr_silenced())
             stack.enter_context(self._source)
-            worker = stack.enter_context(_Worker(self._items(), self._stop))
+            worker = stack.enter_context(_Worker(self._items(), self._sinks.take_audio, self._stop))
             self._state.started_at = self._state.audio_at = time.monotonic()
             if self._dashboard_top is not None:
                 self._live = stack.enter_context(
@@ -222,6 +191,7 @@ class Monitor:
                 return handed
             if handed is not None:
                 self._handle(handed, now)
+            self._tell_of_sinks()
             if now >= next_frame:
                 next_frame = now + FRAME_SECONDS
                 self._state.tick(now)
@@ -241,17 +211,28 @@ class Monitor:
             size = os.get_terminal_size(sys.stderr.fileno())
             if size.columns and size.lines:  # a serial line may not know its size
                 self._console.size = ConsoleDimensions(*size)
+        frame = render(self._state, self._dashboard_top or 1, self._explain)
         with contextlib.suppress(OSError):  # a terminal that is gone: the sinks go on
-            self._live.update(render(self._state, self._dashboard_top or 1), refresh=True)
+            self._live.update(frame, refresh=True)
 
     def _handle(self, handed: _Handed, now: float) -> None:
         item = handed.item
         self._state.apply(item, now, handed.worker_seconds)
-        if isinstance(item, Level | Scores):
-            return
+        if isinstance(item, Explanation) and self._explain and self._live is None:
+            name = f"{item.group}: {item.label.name}" if item.group else item.label.name
+            self._print(f"{iso_time(item.time)}  {name}  no alert: {item.why}")
         if isinstance(item, Gap) and item.reason != "stalled":
             self._tell(f"{item.lost_seconds:.2f} s of audio were lost ({item.reason})")
-        self._sinks.write(item)
+        self._sinks.write(item, self._stop)
+
+    def _close_sinks(self) -> None:
+        """Let the sinks take what waits for them: for as long as it takes, until we are stopped."""
+        self._sinks.close(self._stop, _ENDING_SECONDS)
+        self._tell_of_sinks()
+
+    def _tell_of_sinks(self) -> None:
+        for message in self._sinks.messages():
+            self._tell(message)
 
     def _watch_for_stall(self) -> None:
         """Say once that no audio comes, and once that it is back."""
@@ -273,8 +254,11 @@ class Monitor:
             self._messages.append(message)
 
     def _say(self, message: str) -> None:
+        self._print(f"livetag: {message}")
+
+    def _print(self, line: str) -> None:
         with contextlib.suppress(OSError):  # what cannot be said must not end the listening
-            self._console.print(f"livetag: {message}", markup=False, soft_wrap=True)
+            self._console.print(line, markup=False, soft_wrap=True)
 
     def _tell_hidden(self) -> None:
         for message in self._messages:

@@ -21,6 +21,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_monitor(commands)
     _add_classify(commands)
+    _add_history(commands)
+    _add_config(commands)
     devices = commands.add_parser("devices", help="input devices, the default marked")
     devices.set_defaults(command="devices")
     model = commands.add_parser("model", help="the model: fetch it, or what is known of it")
@@ -38,10 +40,17 @@ def _add_monitor(commands: Any) -> None:
         "monitor",
         help="listen, show, alert, log",
         description="Listens, shows what it hears, alerts on the classes you choose, logs events.",
-        epilog="Every option can stand in the configuration file, too: see config/default.toml.",
+        epilog="Every option can stand in the configuration file, too, and more: see "
+        "config/default.toml.",
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
+    _add_settings(parser)
+    parser.set_defaults(command="monitor")
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """The options that are keys of the configuration, and `--config`."""
     add = parser.add_argument
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--device", metavar="NAME|INDEX", help="the microphone to listen to")
@@ -50,6 +59,7 @@ def _add_monitor(commands: Any) -> None:
     add("--rate", type=int, metavar="HZ", help="of the microphone, or of raw s16le on stdin")
     add("--channels", type=int, metavar="N", help="channels of raw stdin (default 1)")
     add("--fast", action="store_true", help="replay as fast as it goes")
+    add("--since", metavar="TIME", help="when a recording began: 2026-11-22T08:00:00")
     add("--duration", dest="duration_seconds", type=float, metavar="SECONDS", help="of audio")
     add("--config", metavar="NAME|PATH", help="a preset (baby, home, default) or a TOML file")
     add(
@@ -59,7 +69,7 @@ def _add_monitor(commands: Any) -> None:
         metavar="SECONDS",
         help="from window to window: a multiple of 0.01 (default 0.48)",
     )
-    add("--threshold", type=float, metavar="SCORE", help="at which events start (default 0.5)")
+    add("--threshold", type=float, metavar="SCORE", help="at which events start (default 0.25)")
     add(
         "--alert",
         action="append",
@@ -67,11 +77,68 @@ def _add_monitor(commands: Any) -> None:
         help="alert on this class, instead of the configured ones; may be repeated",
     )
     add("--top", type=_count, metavar="N", help="classes on the dashboard (default 10)")
-    add("--csv", metavar="PATH", help="append every event to this log")
+    add(
+        "-v",
+        "--explain",
+        action="store_true",
+        help="say what kept a class from alerting when its score came near",
+    )
     add("--json", action="store_true", help="stdout gets one JSON object a line")
+    add("--csv", metavar="PATH", help="append every event to this log")
+    add("--jsonl", metavar="PATH", help="append every record to this file, as JSON Lines")
+    add("--audacity", metavar="PATH", help="write events as Audacity labels")
+    add("--raven", metavar="PATH", help="write events as a Raven selection table")
+    add("--dcase", metavar="PATH", help="append events as a DCASE event list")
+    add(
+        "--history",
+        nargs="?",
+        const=True,
+        metavar="PATH",
+        help="keep events in the history that `livetag history` shows",
+    )
+    add("--clips", metavar="FOLDER", help="keep the sound of each alert in this folder")
     add("--dashboard", action=argparse.BooleanOptionalAction, help="draw it (default), or do not")
     _add_weights(parser)
-    parser.set_defaults(command="monitor")
+
+
+def _add_config(commands: Any) -> None:
+    parser = commands.add_parser("config", help="configurations: check one, or show what is set")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    check = actions.add_parser("check", help="check a configuration file")
+    check.add_argument("file", metavar="NAME|PATH")
+    check.set_defaults(command="config check")
+    show = actions.add_parser(
+        "show",
+        help="the configuration in force, and what set each key",
+        description="Prints the configuration that `livetag monitor` would have with the same "
+        "options, and where each key comes from.",
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    _add_settings(show)
+    show.set_defaults(command="config show")
+    schema = actions.add_parser("schema", help="the JSON Schema of a configuration, for editors")
+    schema.set_defaults(command="config schema")
+
+
+def _add_history(commands: Any) -> None:
+    parser = commands.add_parser(
+        "history",
+        help="what was heard: events, or a summary",
+        description="Prints what `livetag monitor --history` has kept.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--since", metavar="TIME", help="from then on: 2026-11-22T08:00:00, 2026-11-22, 24h, 7d")
+    add("--until", metavar="TIME", help="to that time")
+    add("--label", action="append", metavar="LABEL", help="this class alone; may be repeated")
+    add("--alerts", action="store_true", help="alerts alone")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object a line")
+    form.add_argument("--csv", action="store_true", help="one CSV row an event")
+    form.add_argument("--summary", action="store_true", help="a table by class, a map of hours")
+    add("--file", type=Path, metavar="PATH", help="the history, where it is not the usual one")
+    parser.set_defaults(command="history")
 
 
 def _add_classify(commands: Any) -> None:

@@ -4,14 +4,14 @@ It holds no thread, no clock and no device. What it yields does not depend on ho
 split into blocks, but for the levels, of which each block has one.
 """
 
-import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from livetag.audio.loudness import Loudness, dbfs
 from livetag.audio.resample import Resampler
 from livetag.detector import Detector
-from livetag.events import Anchor, AudioBlock, FloatArray, Gap, Item, Level, Record, Scores
+from livetag.events import Anchor, AudioBlock, FloatArray, Gap, Item, Level, Scores
 from livetag.yamnet.classifier import Classifier
 from livetag.yamnet.features import PatchStream
 from livetag.yamnet.params import Params
@@ -26,7 +26,7 @@ def analyze(
     detector: Detector,
     params: Params,
 ) -> Iterator[Item]:
-    """Yield a `Level` for each block, `Scores` for each window, and events and gaps as they occur.
+    """Yield each block and its `Level`, `Scores` for each window, events and gaps as they occur.
 
     A gap ends every event and starts the windows anew, so that no window spans it: what follows
     the last whole window before a gap is not classified. At the end of the stream the last window
@@ -48,6 +48,7 @@ def analyze(
             elif block.wall_time is not None:
                 segment.anchor = Anchor(block.first_sample / rate_hz, block.wall_time)
             if len(block.samples):
+                yield block
                 yield _level(block, rate_hz)
                 yield from segment.push(block)
         if segment is not None:
@@ -67,13 +68,9 @@ def _anchor(block: AudioBlock, begin_s: float, previous: "_Segment | None") -> A
 def _level(block: AudioBlock, rate_hz: int) -> Level:
     samples = block.samples
     peak = float(max(samples.max(), -samples.min()))
-    rms = math.sqrt(float(np.dot(samples, samples)) / len(samples))
+    mean_square = float(np.dot(samples, samples)) / len(samples)
     end_s = (block.first_sample + len(samples)) / rate_hz
-    return Level(end_s, _dbfs(rms), _dbfs(peak), peak >= CLIPPED_AT)
-
-
-def _dbfs(amplitude: float) -> float:
-    return 20.0 * math.log10(amplitude) if amplitude > 0.0 else -math.inf
+    return Level(end_s, dbfs(mean_square), dbfs(peak * peak), peak >= CLIPPED_AT)
 
 
 class _Segment:
@@ -96,33 +93,41 @@ class _Segment:
         self._detector = detector
         self._params = params
         self._resampler = Resampler(rate_hz, params.sample_rate_hz)
+        self._loudness = Loudness(params.sample_rate_hz)
         self._patches = PatchStream(params)
 
-    def push(self, block: AudioBlock) -> Iterator[Scores | Record]:
+    def push(self, block: AudioBlock) -> Iterator[Item]:
         self._pushed += len(block.samples)
         resampled = self._resampler.push(block.samples)
+        self._loudness.push(resampled)
         yield from self._analyze(self._patches.push(resampled), block.captured_at)
 
-    def finish(self) -> Iterator[Scores | Record]:
+    def finish(self) -> Iterator[Item]:
         """What remains in the resampler, and the last window, padded."""
         rest = self._resampler.push(np.empty(0, np.float32), last=True)
+        self._loudness.push(rest)
         yield from self._analyze(self._patches.push(rest), None)
         end = self._patches.samples
         padded = ((first, patch) for first, patch in self._patches.finish() if first < end)
         yield from self._analyze(padded, None)  # with a long hop, it may hold no audio at all
         yield from self.end_events()
 
-    def end_events(self) -> Iterator[Record]:
+    def end_events(self) -> Iterator[Item]:
         """End the events that are open where the segment's audio ends."""
-        end_s = self._begin_s + self._pushed / self._rate_hz
-        yield from self._detector.finish(end_s, self.anchor)
+        yield from self._detector.finish(self._heard_s, self.anchor)
+
+    @property
+    def _heard_s(self) -> float:
+        """Where the audio pushed so far ends."""
+        return self._begin_s + self._pushed / self._rate_hz
 
     def _analyze(
         self, patches: Iterator[tuple[int, FloatArray]], captured_at: float | None
-    ) -> Iterator[Scores | Record]:
+    ) -> Iterator[Item]:
         for first_sample, patch in patches:
             start_s = self._begin_s + first_sample / self._params.sample_rate_hz
-            scores, embedding = self._classifier(patch)
             end_s = start_s + self._params.window_seconds
-            yield Scores(start_s, end_s, scores, embedding, captured_at)
-            yield from self._detector.update(start_s, scores, self.anchor)
+            level = self._loudness.window(first_sample, self._params.window_samples)
+            scores, embedding = self._classifier(patch)
+            yield Scores(start_s, end_s, scores, embedding, level, captured_at)
+            yield from self._detector.update(start_s, scores, level, self.anchor, self._heard_s)

@@ -26,3 +26,14 @@ def cache_dir() -> Path:
 
     override = os.environ.get("LIVETAG_CACHE_DIR")
     return Path(override) if override else platformdirs.user_cache_path("livetag", False)
+
+
+def history_path() -> Path:
+    r"""Where the history is kept, unless the user names another file.
+
+    Linux `~/.local/share/livetag/history.sqlite`, macOS `~/Library/Application Support/livetag`,
+    Windows `%LOCALAPPDATA%\livetag`.
+    """
+    import platformdirs
+
+    return platformdirs.user_data_path("livetag", False) / "history.sqlite"

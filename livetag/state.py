@@ -6,12 +6,23 @@ Times are monotonic seconds given by the caller; nothing here reads a clock.
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from livetag.events import EventEnd, EventStart, FloatArray, Gap, Item, Level, Scores, best
-from livetag.yamnet.labels import ClassMap
+from livetag.events import (
+    EventAlert,
+    EventEnd,
+    EventStart,
+    Explanation,
+    FloatArray,
+    Gap,
+    Item,
+    Level,
+    Scores,
+    best,
+)
+from livetag.rules import Rules
 from livetag.yamnet.params import Params
 
 HISTORY_SECONDS = 30.0
@@ -30,12 +41,10 @@ _NOTICES_KEPT = 2
 class MonitorState:
     """One monitor's state."""
 
-    labels: ClassMap
+    rules: Rules
     params: Params
     source_name: str
     rate_hz: int
-    alert_thresholds: dict[int, float]
-    threshold: float
     started_at: float
     now: float = 0.0
     heard_s: float = 0.0
@@ -49,10 +58,16 @@ class MonitorState:
     alerts: int = 0
     gaps: int = 0
     lost_seconds: float = 0.0
-    sounding: dict[int, EventStart] = field(default_factory=dict)
+    sounding: dict[tuple[str, int], EventStart] = field(default_factory=dict)
     latest_alerts: deque[EventStart] = field(default_factory=lambda: deque(maxlen=_ALERTS_KEPT))
+    explanations: deque[Explanation] = field(default_factory=lambda: deque(maxlen=_ALERTS_KEPT))
 
     def __post_init__(self) -> None:
+        self.labels = self.rules.labels
+        self.alerting = self.rules.alerting
+        self.thresholds = [self.rules.threshold_of(label.index) for label in self.labels]
+        self._considered = np.zeros(len(self.labels), bool)
+        self._considered[list(self.rules.considered)] = True
         size = max(1, round(HISTORY_SECONDS / self.params.patch_hop_seconds))
         self._history = np.zeros((size, len(self.labels)), np.float32)
         self._latencies: deque[float] = deque(maxlen=_RECENT_WINDOWS)
@@ -74,16 +89,24 @@ class MonitorState:
             case Scores():
                 self._apply_scores(item, now, worker_seconds)
             case EventStart():
-                self.sounding[item.label.index] = item
                 self.events += 1
-                if item.alert:
-                    self.alerts += 1
-                    self.latest_alerts.append(item)
+                self._apply_event(item)
+            case EventAlert():
+                late = replace(item.start, alert=True, time=item.time, score=item.score)
+                self._apply_event(late)
             case EventEnd():
-                self.sounding.pop(item.start.label.index, None)
+                self.sounding.pop(_key(item.start), None)
+            case Explanation():
+                self.explanations.append(item)
             case Gap():
                 self.gaps += 1
                 self.lost_seconds += item.lost_seconds
+
+    def _apply_event(self, event: EventStart) -> None:
+        self.sounding[_key(event)] = event
+        if event.alert:
+            self.alerts += 1
+            self.latest_alerts.append(event)
 
     def _apply_level(self, level: Level, now: float) -> None:
         self.level = level
@@ -155,9 +178,6 @@ class MonitorState:
         """Median time from a window's last sample to its results; None where nothing is live."""
         return float(np.median(self._latencies)) if self._latencies else None
 
-    def threshold_of(self, index: int) -> float:
-        return self.alert_thresholds.get(index, self.threshold)
-
     def recent(self, windows: int) -> FloatArray:
         """float32[n, 521], n <= windows: the latest windows' scores, oldest first."""
         count = min(windows, self.windows, len(self._history))
@@ -175,7 +195,7 @@ class MonitorState:
         return len(self._history)
 
     def top(self, count: int) -> Sequence[int]:
-        """The classes with the highest mean score over the last two seconds, best first.
+        """The classes considered that have the highest mean score over two seconds, best first.
 
         The mean keeps rows from changing places with every window. Those whose mean shows as 0.00
         are left out.
@@ -184,9 +204,14 @@ class MonitorState:
         recent = self.recent(windows)
         if not len(recent):
             return ()
-        means = recent.mean(axis=0)
+        means = recent.mean(axis=0) * self._considered
         return [index for index in best(means, count) if means[index] >= LEAST_SHOWN]
 
     def sounding_for(self, start: EventStart) -> float:
         """Seconds of audio since an event began."""
         return max(0.0, self.heard_s - start.start_s)
+
+
+def _key(start: EventStart) -> tuple[str, int]:
+    """What an event is of: a group and a class may sound at once."""
+    return start.group, -1 if start.group else start.label.index

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from livetag.config import Config
 from livetag.dashboard import render
-from livetag.detector import Detector, alert_thresholds
+from livetag.detector import Detector
 from livetag.monitor import Monitor
 from livetag.resources import cache_dir
+from livetag.rules import resolve
+from livetag.schema import Config
 from livetag.sources.demo import DemoSource
 from livetag.state import MonitorState
 from livetag.yamnet.classifier import LiteRTClassifier
@@ -28,22 +29,14 @@ TARGET = Path(__file__).resolve().parent.parent / "docs" / "dashboard.svg"
 
 def draw_demo(console: Console, seconds: float) -> None:
     """Run the monitor on the demo, and print its dashboard as it is after so many seconds."""
-    config, params, labels, source = Config(), Params(), class_map(), DemoSource(fast=False)
-    alerts = alert_thresholds(config.alert, labels, config.threshold)
+    config, params, source = Config(), Params(), DemoSource(fast=False)
+    rules = resolve(config, class_map())
     model = obtain_model(None, cache_dir(), lambda *_: None, print)
-    state = MonitorState(
-        labels=labels,
-        params=params,
-        source_name=source.name,
-        rate_hz=source.rate_hz,
-        alert_thresholds={label.index: own for label, own in alerts.items()},
-        threshold=config.threshold,
-        started_at=time.monotonic(),
-    )
+    state = MonitorState(rules, params, source.name, source.rate_hz, time.monotonic())
     monitor = Monitor(
         source=source,
         classifier=LiteRTClassifier(model.content),
-        detector=Detector(labels, params, config.threshold, alerts, config.hold_seconds),
+        detector=Detector(rules, params),
         params=params,
         state=state,
         sinks=[],

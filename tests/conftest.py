@@ -82,14 +82,15 @@ def sounds() -> dict[str, FloatArray]:
 class FakeClassifier:
     """Scores that a test chooses: by the loudness of each patch, without a model."""
 
-    def __init__(self, index: int = 0) -> None:
+    def __init__(self, index: int = 0, score: float = 1.0) -> None:
         self.index = index
+        self.score = score
         self.patches = 0
 
     def __call__(self, patch: FloatArray) -> Prediction:
         self.patches += 1
         scores = np.zeros(521, np.float32)
-        scores[self.index] = 1.0 if float(patch.mean()) > -5.0 else 0.0
+        scores[self.index] = self.score if float(patch.mean()) > -5.0 else 0.0
         return Prediction(scores, np.zeros(1024, np.float32))
 
 

@@ -23,12 +23,16 @@ Environment = Mapping[str, str]
 
 
 def run(
-    *arguments: str, env: Environment | None = None, stdin: bytes | None = None
+    *arguments: str,
+    env: Environment | None = None,
+    stdin: bytes | None = None,
+    cwd: Path | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command to its end."""
     return subprocess.run(
         [LIVETAG, *arguments],
         env=env,
+        cwd=cwd,
         input=stdin,
         stdin=subprocess.DEVNULL if stdin is None else None,
         capture_output=True,

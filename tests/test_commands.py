@@ -12,7 +12,13 @@ import subprocess
 import sys
 import termios
 import threading
+import time
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +26,9 @@ import soundfile
 import soxr
 from running import LIVETAG, run, running
 
+from livetag.config import load
+from livetag.resources import PRESETS_DIR
+from livetag.schema import KEYS, Config, convert
 from livetag.sources.demo import demo_chunks
 from livetag.sources.demo_sounds import RATE_HZ
 from livetag.yamnet.labels import ClassMap
@@ -70,13 +79,15 @@ def test_json_records_have_the_documented_fields(demo_wav: Path, labels: ClassMa
     )
     end = next(r for r in records if r["type"] == "event_end" and r["label"] == start["label"])
     fields = {"type", "time", "start_s", "label", "index", "mid", "score", "threshold", "source"}
-    assert fields | {"alert"} == set(start)
+    assert fields | {"alert", "level_dbfs"} == set(start)
     assert {"end_s", "end_time", "peak_score", "mean_score", "windows"} == set(end) - set(start)
-    assert all(start[key] == end[key] for key in set(start) - {"type"})
+    assert all(start[key] == end[key] for key in set(start) - {"type", "level_dbfs"})
     assert (start["index"], start["mid"]) == (labels.find(start["label"]).index, "/m/01y3hg")
-    assert (start["threshold"], start["alert"]) == (0.3, True)
-    assert end["peak_score"] >= end["mean_score"] >= 0.3
-    assert end["end_s"] - end["start_s"] == pytest.approx(end["windows"] * 0.48, abs=2e-3)
+    assert (start["threshold"], start["alert"]) == (Config().threshold, True)
+    assert end["peak_score"] >= end["mean_score"] > 0.0
+    assert 0.0 > end["level_dbfs"] >= start["level_dbfs"] > -60.0
+    assert end["end_s"] > start["start_s"] > 6.0  # as the demo has it: 8 s from there on
+    assert end["windows"] >= 1
 
 
 def test_replays_give_the_same_events_at_any_pace_and_from_a_pipe(demo_wav: Path) -> None:
@@ -116,9 +127,14 @@ def test_alert_options_choose_who_is_told_of(demo_wav: Path) -> None:
 def test_a_preset_and_the_environment_configure(demo_wav: Path) -> None:
     arguments = ("monitor", "--input", str(demo_wav), "--fast", "--config", "baby", "--json")
     env = os.environ | {"LIVETAG_PATCH_HOP_SECONDS": "0.96"}
-    smoke = [r for r in events(run(*arguments, env=env).stdout) if "Smoke" in str(r["label"])]
-    assert smoke[0]["threshold"] == 0.3
-    assert all(round(float(str(r["start_s"])) / 0.96, 6).is_integer() for r in smoke)
+    found = events(run(*arguments, env=env).stdout)
+    alerts = {str(r["label"]) for r in found if r["alert"]}
+    assert "Smoke detector, smoke alarm" in alerts
+    assert "Doorbell" in {r["label"] for r in found} - alerts  # an alert by default
+    starts = sorted({float(str(r["start_s"])) for r in found} - {0.0})
+    assert len(starts) > 3
+    hops = [(start - starts[0]) / 0.96 for start in starts]
+    assert hops == pytest.approx([round(hop) for hop in hops], abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -135,6 +151,9 @@ def test_a_preset_and_the_environment_configure(demo_wav: Path) -> None:
         (["--input", __file__], 3, "is no audio"),
         (["--demo", "--input", "x.wav"], 2, "not allowed with"),
         (["--demo", "--volume", "11"], 2, "unrecognized arguments"),
+        (["--demo", "--since", "yesterday"], 2, "'yesterday' is no time"),
+        (["--demo", "--since", "24h"], 2, "'24h' is no time"),
+        (["--since", "2026-11-22T08:00"], 2, "since: a microphone has its own time"),
     ],
 )
 def test_wrong_use_is_told_without_a_traceback(
@@ -185,14 +204,49 @@ def test_a_log_that_fails_later_is_told_once_and_alerts_go_on(
 
 
 def test_a_closed_pipe_ends_the_monitor_quietly() -> None:
-    command = f"'{LIVETAG}' monitor --demo --json | head -1"
+    command = f"'{LIVETAG}' monitor --demo --fast --json | head -1"
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command], capture_output=True, timeout=60, check=False
     )
     assert done.returncode == 0
     assert done.stdout.count(b"\n") == 1
     assert b"Traceback" not in done.stderr
-    assert b"standard output was closed" in done.stderr
+    assert b"Exception ignored" not in done.stderr
+    assert done.stderr.count(b"standard output was closed") == 1
+
+
+@pytest.mark.parametrize("option", ["--explain", "-v"])
+def test_what_kept_a_class_from_alerting_is_told_on_stderr(
+    option: str, demo_wav: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "strict.toml"
+    path.write_text('alert = ["Doorbell=1.0"]\nhold_seconds = 0.5\n', encoding="utf-8")
+    arguments = ("monitor", "--input", str(demo_wav), "--fast", "--config", str(path))
+    done = run(*arguments, option)
+    line = r"^\d{4}-\d\d-\d\dT\S+[+-]\d\d:\d\d  Doorbell  no alert: 0\.\d\d of 1\.00$"
+    assert re.search(line, done.stderr.decode(), re.MULTILINE)
+    assert (done.returncode, done.stdout) == (0, b"")
+    unasked = run(*arguments)
+    assert unasked.stderr.count(b"\n") == 1
+
+
+def test_a_recording_is_dated_from_when_it_began(demo_wav: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    began = "2026-03-01T23:59:55+00:00"
+    arguments = ("monitor", "--input", str(demo_wav), "--fast", "--json", "--csv", str(log))
+    done = run(*arguments, "--since", began)
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    rows = list(csv.DictReader(log.open(newline="", encoding="utf-8")))
+    dated = [(record["time"], record["start_s"]) for record in records]
+    dated += [(r["end_time"], r["end_s"]) for r in records if r["type"] == "event_end"]
+    dated += [(row["start"], float(row["start_s"])) for row in rows]
+    assert len(dated) > 10
+    for text, seconds in dated:
+        after_s = datetime.fromisoformat(text).timestamp() - seconds
+        assert after_s == pytest.approx(datetime.fromisoformat(began).timestamp(), abs=2e-3)
+
+
+# --- How it ends --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -220,10 +274,15 @@ def test_a_monitor_that_a_script_started_in_the_background_heeds_sigint() -> Non
 
 
 @pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="no pipes of a chosen size here")
-def test_a_reader_that_does_not_read_cannot_hold_up_the_end(demo_wav: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_reader_that_does_not_read_cannot_hold_up_the_end(
+    number: signal.Signals, tmp_path: Path
+) -> None:
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4_096)
-    command = [LIVETAG, "monitor", "--input", str(demo_wav), "--fast", "--json"]
+    log = tmp_path / "log.csv"
+    # So low a threshold makes more records than the pipe has room for while the demo still plays.
+    command = [LIVETAG, "monitor", "--demo", "--json", "--threshold", "0.01", "--csv", str(log)]
     process = subprocess.Popen(command, stdout=writing, stderr=subprocess.PIPE)
     os.close(writing)
     waiting, pause = array.array("i", [0]), threading.Event()
@@ -233,11 +292,33 @@ def test_a_reader_that_does_not_read_cannot_hold_up_the_end(demo_wav: Path) -> N
             break
         pause.wait(0.1)
     assert process.poll() is None
-    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
+    assert time.monotonic() - began < 20.0
     os.close(reading)
-    assert process.returncode == 0
-    assert stderr == b"livetag: stopped\n"
+    assert process.returncode == 1
+    assert stderr.count(b"standard output did not take all that it was to") == 1
+    assert b"livetag: heard demo for " in stderr
+    assert b"Traceback" not in stderr
+    assert log.read_text(encoding="utf-8").count("\n") > 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+@pytest.mark.parametrize("form", ["--json", "--explain"])
+def test_standard_output_that_is_full_is_told_once(
+    form: str, demo_wav: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "log.csv"
+    command = (
+        f"exec '{LIVETAG}' monitor --input '{demo_wav}' --fast {form} --csv '{log}' >/dev/full"
+    )
+    done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count(b"standard output cannot be written (No space left on device)") == 1
+    assert b"for 20.0 s" in done.stderr  # the log is still wanted
+    assert b"Exception ignored" not in done.stderr
+    assert "Smoke detector" in log.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-"])
@@ -348,3 +429,563 @@ def test_model_info_without_a_model_says_what_to_do(tmp_path: Path) -> None:
     done = run("model", "info", env=os.environ | {"LIVETAG_CACHE_DIR": str(tmp_path)})
     assert done.returncode == 4
     assert "livetag model fetch" in done.stderr.decode()
+
+
+# --- Configurations -----------------------------------------------------------------------------
+
+FULL = """
+threshold = 0.4
+confirm = [2, 3]
+alert = ["Dog=0.3", "pets"]
+unless = ["Music"]
+ignore = ["Silence"]
+explain = true
+
+[groups]
+pets = ["Dog", "Bark", "Meow"]
+"a \\"name\\" = # [x]" = ["Smoke detector, smoke alarm"]
+
+[[rule]]
+group = "pets"
+hours = "22:00-07:00"
+cooldown_seconds = 60.0
+
+[[rule]]
+label = "Smoke detector, smoke alarm"
+threshold = 0.2
+min_level_dbfs = -45.0
+
+[[sink]]
+kind = "csv"
+path = "pets-%Y-%m-%d.csv"
+labels = ["pets"]
+
+[[sink]]
+kind = "clips"
+path = "clips"
+never_with = ["Speech"]
+"""
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Path:
+    path = tmp_path / "full.toml"
+    path.write_text(FULL, encoding="utf-8")
+    return path
+
+
+def test_a_configuration_that_is_right_is_said_to_be(full: Path) -> None:
+    for name in (str(full), *(preset.stem for preset in PRESETS_DIR.glob("*.toml"))):
+        done = run("config", "check", name)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert done.stdout.decode().startswith(f"{name}: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("thresold = 0.5", "did you mean 'threshold'"),
+        ("threshold = 1.5", "threshold"),
+        ('threshold = "high"', "threshold"),
+        ("threshold = ", "is not TOML"),
+        ("patch_hop_seconds = 0.015", "multiple of 0.01"),
+        ('alert = ["Dgo"]', "did you mean 'Dog'"),
+        ("threshold = 0.5\nrelease = 0.6", "the release 0.6 is above the threshold 0.5"),
+        ('[[rule]]\ngroup = "pets"', "there is no group 'pets'"),
+        ('[[rule]]\nlabel = "Dog"\nhours = "22-7"', "rule 1 (Dog): hours"),
+        ('[[rule]]\nlabel = "Dog"\nunless = ["Musik"]', "did you mean 'Music'"),
+        ('[[sink]]\nkind = "csv"\npath = "x.csv"\nlabels = ["Dgo"]', "sink 1: labels"),
+        ('[[sink]]\nkind = "clips"\npath = "x"\nnever_with = ["Dgo"]', "sink 1: never_with"),
+        ('[[sink]]\nkind = "cvs"\npath = "x.csv"', "cvs"),
+        ('since = "yesterday"', "'yesterday' is no time"),
+    ],
+)
+def test_what_is_wrong_with_a_configuration_is_told_with_the_file(
+    text: str, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text(text + "\n", encoding="utf-8")
+    done = run("config", "check", str(path))
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert str(path) in done.stderr.decode()
+    assert message in done.stderr.decode()
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_a_configuration_that_is_not_there_is_told() -> None:
+    done = run("config", "check", "/nonexistent.toml")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"default, home" in done.stderr
+
+
+def test_the_configuration_in_force_is_printed_as_a_file_that_says_the_same(
+    full: Path, tmp_path: Path
+) -> None:
+    shown = run("config", "show", "--config", str(full)).stdout.decode()
+    expected = load(str(full), {}, {}).config
+    assert convert(tomllib.loads(shown), "shown") == expected
+    again = tmp_path / "again.toml"
+    again.write_text(shown, encoding="utf-8")
+    assert load(str(again), {}, {}).config == expected
+    assert run("config", "check", str(again)).returncode == 0
+
+
+def test_what_set_each_key_stands_beside_it(full: Path) -> None:
+    env = os.environ | {"LIVETAG_PATCH_HOP_SECONDS": "0.96", "LIVETAG_TOP": "7"}
+    options = ("--config", str(full), "--top", "5", "--alert", "Siren=0.2", "--csv", "a b.csv")
+    done = run("config", "show", *options, env=env)
+    assert (done.returncode, done.stderr) == (0, b"")
+    shown = done.stdout.decode()
+    config = convert(tomllib.loads(shown), "shown")
+    given = {"top": 5, "alert": ["Siren=0.2"], "csv": "a b.csv"}
+    assert config == load(str(full), given, env).config
+    for key, origin in (
+        ("threshold", str(full)),
+        ("patch_hop_seconds", "LIVETAG_PATCH_HOP_SECONDS"),
+        ("top", "the command line"),
+        ("csv", "the command line"),
+        ("alert", "the command line"),
+        ("fast", "default"),
+    ):
+        line = next(line for line in shown.splitlines() if line.startswith(f"{key} = "))
+        assert line.endswith(f"# {origin}")
+
+
+def test_a_variable_that_is_no_setting_is_told_beside_what_is_shown() -> None:
+    done = run("config", "show", env=os.environ | {"LIVETAG_TRESHOLD": "0.9"})
+    assert done.returncode == 0
+    assert b"did you mean LIVETAG_THRESHOLD?" in done.stderr
+    assert convert(tomllib.loads(done.stdout.decode()), "shown") == load(None, {}, {}).config
+
+
+def test_a_configuration_that_cannot_be_is_not_shown() -> None:
+    done = run("config", "show", "--alert", "Dgo")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"did you mean 'Dog'" in done.stderr
+
+
+def test_the_schema_names_every_key_and_allows_no_other() -> None:
+    done = run("config", "schema")
+    shipped = PRESETS_DIR / "livetag.schema.json"
+    assert done.stdout.decode() == shipped.read_text(encoding="utf-8")
+    schema = json.loads(done.stdout)
+    config = schema["$defs"][schema["$ref"].rpartition("/")[2]]
+    assert set(config["properties"]) == set(KEYS)
+    assert config["additionalProperties"] is False
+
+
+# --- All that is kept ---------------------------------------------------------------------------
+
+MIDNIGHT = datetime(2026, 3, 2).timestamp()  # local; 20 s into the demo, which chirps then
+BEGAN = datetime.fromtimestamp(MIDNIGHT - 20.0).isoformat()
+DEMO = ("monitor", "--demo", "--fast", "--since", BEGAN)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What one run of the demo left: its records on stdout, and a folder of files."""
+
+    folder: Path
+    records: list[dict[str, Any]]
+
+    @property
+    def ends(self) -> list[dict[str, Any]]:
+        return [record for record in self.records if record["type"] == "event_end"]
+
+    def lines(self, name: str) -> list[str]:
+        return (self.folder / name).read_text(encoding="utf-8").splitlines()
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """Every kind of sink at once."""
+    folder = tmp_path_factory.mktemp("kept")
+    files = {
+        "--csv": "events.csv",
+        "--jsonl": "records.jsonl",
+        "--audacity": "labels.txt",
+        "--raven": "selections.txt",
+        "--dcase": "events.txt",
+        "--history": "history.sqlite",
+        "--clips": "clips",
+    }
+    options = [text for key, name in files.items() for text in (key, str(folder / name))]
+    done = run(*DEMO, "--json", *options)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count(b"\n") == 1
+    assert {path.name for path in folder.iterdir()} == set(files.values())
+    return Kept(folder, [json.loads(line) for line in done.stdout.splitlines()])
+
+
+def test_the_event_log_has_a_row_for_each_event_that_ended(kept: Kept) -> None:
+    rows = list(csv.DictReader(kept.lines("events.csv")))
+    assert len(rows) == len(kept.ends) > 20
+    for row, end in zip(rows, kept.ends, strict=True):
+        assert (row["start"], row["end"]) == (end["time"], end["end_time"])
+        assert (row["label"], int(row["index"]), row["mid"]) == (
+            end["label"],
+            end["index"],
+            end["mid"],
+        )
+        for key in ("start_s", "end_s", "peak_score", "mean_score", "threshold"):
+            assert float(row[key]) == end[key]
+        assert row["source"] == "demo"
+
+
+def test_the_record_log_has_what_standard_output_had(kept: Kept) -> None:
+    assert [json.loads(line) for line in kept.lines("records.jsonl")] == kept.records
+    assert {record["type"] for record in kept.records} >= {"event_start", "event_end"}
+
+
+def test_annotations_have_each_event_in_the_form_of_their_programs(kept: Kept) -> None:
+    expected = [(end["label"], end["start_s"], end["end_s"]) for end in kept.ends]
+
+    def near(found: list[tuple[str, float, float]]) -> None:
+        assert [label for label, *_ in found] == [label for label, *_ in expected]
+        for (_, *times), (_, *others) in zip(found, expected, strict=True):
+            assert times == pytest.approx(others, abs=1e-3)
+
+    audacity = [line.split("\t") for line in kept.lines("labels.txt")]
+    near([(label, float(begin), float(end)) for begin, end, label in audacity])
+    raven = list(csv.DictReader(kept.lines("selections.txt"), delimiter="\t"))
+    near([(r["Label"], float(r["Begin Time (s)"]), float(r["End Time (s)"])) for r in raven])
+    assert [int(row["Selection"]) for row in raven] == [*range(1, len(expected) + 1)]
+    dcase = list(csv.reader(kept.lines("events.txt"), delimiter="\t"))
+    near([(label, float(begin), float(end)) for _, begin, end, label in dcase])
+    assert {file for file, *_ in dcase} == {"demo"}
+
+
+def test_each_alert_has_a_clip_and_a_sidecar_and_nothing_else_has(kept: Kept) -> None:
+    alerts = [end for end in kept.ends if end["alert"]]
+    folder = kept.folder / "clips"
+    sidecars = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
+    order = sorted(alerts, key=lambda end: (end["time"], end["label"]))
+    assert [one["label"] for one in sidecars] == [end["label"] for end in order]
+    assert len(list(folder.iterdir())) == 2 * len(alerts) > 6
+    demo = np.concatenate(list(demo_chunks()))
+    for sidecar, end in zip(sidecars, order, strict=True):
+        assert {key: sidecar[key] for key in end} == end
+        samples, rate = soundfile.read(folder / sidecar["file"], dtype="float32")
+        assert rate == sidecar["rate_hz"] == RATE_HZ
+        begin = round(sidecar["clip_start_s"] * RATE_HZ)
+        heard = demo[begin : begin + len(samples)]
+        assert np.abs(samples - heard).max() < 1e-3  # 16 bits
+        assert len(samples) / rate == pytest.approx(
+            sidecar["clip_end_s"] - sidecar["clip_start_s"], abs=1e-3
+        )
+        assert sidecar["clip_start_s"] <= end["start_s"] < end["end_s"] <= sidecar["clip_end_s"]
+
+
+# --- The history --------------------------------------------------------------------------------
+
+
+def history(kept: Kept, *options: str) -> list[str]:
+    done = run("history", "--file", str(kept.folder / "history.sqlite"), *options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode().splitlines()
+
+
+def test_the_history_shows_each_event_in_the_order_of_their_starts(kept: Kept) -> None:
+    lines = history(kept)
+    assert len(lines) == len(kept.ends)
+    assert lines == sorted(lines, key=lambda line: line.split()[0])
+    for end in kept.ends:
+        mark = "!" if end["alert"] else " "
+        line = rf"^{re.escape(end['time'])} +[\d.]+ s  [01]\.\d\d {mark} {re.escape(end['label'])}"
+        assert any(re.search(line, shown) for shown in lines)
+
+
+def test_the_history_as_json_and_as_csv_has_what_was_heard(kept: Kept) -> None:
+    objects = [json.loads(line) for line in history(kept, "--json")]
+    rows = list(csv.DictReader(history(kept, "--csv")))
+    assert len(objects) == len(rows) == len(kept.ends)
+    ends = {(end["label"], end["time"]): end for end in kept.ends}
+    for found, row in zip(objects, rows, strict=True):
+        end = ends.pop((found["label"], found["time"]))
+        shared = found.keys() & end.keys() - {"type"}
+        assert {"end_time", "start_s", "end_s", "peak_score", "alert", "windows"} <= shared
+        assert {key: found[key] for key in shared} == {key: end[key] for key in shared}
+        assert (row["start"], row["end"], row["label"]) == (
+            found["time"],
+            found["end_time"],
+            found["label"],
+        )
+        assert (int(row["alert"]), float(row["peak_score"])) == (
+            found["alert"],
+            found["peak_score"],
+        )
+
+
+def test_the_summary_counts_events_and_alerts_of_each_label(kept: Kept) -> None:
+    shown = "\n".join(history(kept, "--summary"))
+    alerts = [end for end in kept.ends if end["alert"]]
+    assert f"{len(kept.ends)} events, {len(alerts)} alerts" in shown
+    for label in {end["label"] for end in alerts if len(end["label"]) < 20}:
+        events = sum(end["label"] == label for end in kept.ends)
+        told = sum(end["label"] == label for end in alerts)
+        assert re.search(rf"^{label} +{events} +{told} ", shown, re.MULTILINE), label
+    for day in ("Sun 2026-03-01", "Mon 2026-03-02"):
+        assert day in shown
+
+
+def test_the_history_can_be_asked_for_a_time_labels_and_alerts(kept: Kept) -> None:
+    def asked(*options: str) -> set[tuple[str, str]]:
+        found = [json.loads(line) for line in history(kept, "--json", *options)]
+        return {(one["label"], one["time"]) for one in found}
+
+    def of(ends: Iterable[dict[str, Any]]) -> set[tuple[str, str]]:
+        return {(end["label"], end["time"]) for end in ends}
+
+    def began(end: dict[str, Any]) -> float:
+        return datetime.fromisoformat(end["time"]).timestamp()
+
+    later = of(end for end in kept.ends if began(end) >= MIDNIGHT)
+    assert asked("--since", "2026-03-02") == later
+    assert asked("--until", "2026-03-02") == of(kept.ends) - later
+    assert 0 < len(later) < len(kept.ends)
+    assert asked("--alerts") == of(end for end in kept.ends if end["alert"])
+    both = {"Siren", "Smoke detector, smoke alarm"}
+    options = ("--label", "siren", "--label", "/m/01y3hg")
+    assert asked(*options) == of(end for end in kept.ends if end["label"] in both)
+    late = {("Siren", end["time"]) for end in kept.ends if end["label"] == "Siren"}
+    assert asked(*options, "--alerts", "--since", "2026-03-02T00:00") == late
+
+
+@pytest.mark.parametrize("form", [(), ("--json",), ("--csv",), ("--summary",)])
+def test_a_history_without_what_was_asked_for_says_so_and_that_is_no_error(
+    form: tuple[str, ...], kept: Kept
+) -> None:
+    path = str(kept.folder / "history.sqlite")
+    done = run("history", "--file", path, "--label", "Dog", "--until", "2026-03-02", *form)
+    assert done.returncode == 0
+    assert done.stdout.count(b"\n") == (form == ("--csv",))
+    assert done.stderr == b"livetag: nothing of the kind is in the history\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (("--file", "none.sqlite"), 3, "livetag monitor --history"),
+        (("--file", "shopping"), 2, "shopping"),
+        (("--file", "."), 1, "the history . "),
+        (("--since", "yesterday"), 2, "'yesterday' is no time"),
+        (("--until", "25:00"), 2, "'25:00' is no time"),
+        (("--label", "Dgo"), 2, "did you mean 'Dog'"),
+        (("--json", "--csv"), 2, "not allowed with"),
+        (("--summary", "--json"), 2, "not allowed with"),
+    ],
+)
+def test_a_history_that_cannot_be_shown_is_told_without_a_traceback(
+    options: tuple[str, ...], code: int, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "shopping").write_text("milk,eggs\n" * 50, encoding="utf-8")
+    done = run("history", *options, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (code, b"")
+    assert message in done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("form", [(), ("--json",), ("--csv",), ("--summary",)])
+def test_a_history_s_reader_that_has_seen_enough_is_no_fault(
+    form: tuple[str, ...], kept: Kept
+) -> None:
+    command = f"'{LIVETAG}' history --file '{kept.folder}/history.sqlite' {' '.join(form)} | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("switch", ["--history", "true", "1"])
+def test_the_usual_history_is_kept_and_shown(switch: str, tmp_path: Path) -> None:
+    """However it was switched on: `livetag history` is run as the monitor was."""
+    env = os.environ | {"XDG_DATA_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    if switch != "--history":
+        env["LIVETAG_HISTORY"] = switch
+    options = (switch,) if switch == "--history" else ()
+    done = run(*DEMO, "--duration", "10", *options, env=env, cwd=tmp_path)
+    assert (done.returncode, done.stderr.count(b"\n")) == (0, 1)
+    shown = run("history", "--alerts", env=env, cwd=tmp_path)
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert b"Smoke detector" in shown.stdout
+
+
+def test_a_history_that_is_switched_off_is_not_kept(tmp_path: Path) -> None:
+    env = {"XDG_DATA_HOME": str(tmp_path), "HOME": str(tmp_path), "LIVETAG_HISTORY": "0"}
+    done = run(*DEMO, "--duration", "2", env=os.environ | env, cwd=tmp_path)
+    assert done.returncode == 0
+    assert list(tmp_path.rglob("*sqlite*")) == []
+
+
+def test_the_variable_names_the_history_of_both_commands(tmp_path: Path) -> None:
+    env = os.environ | {"LIVETAG_HISTORY": str(tmp_path / "mine.sqlite")}
+    assert run(*DEMO, "--duration", "10", env=env).returncode == 0
+    shown = run("history", "--alerts", env=env)
+    assert b"Smoke detector" in shown.stdout
+
+
+# --- Sinks of a configuration -------------------------------------------------------------------
+
+
+def configured(tmp_path: Path, text: str) -> tuple[str, ...]:
+    path = tmp_path / "my.toml"
+    path.write_text(text, encoding="utf-8")
+    return (*DEMO, "--config", str(path))
+
+
+def clip_labels(folder: Path) -> set[str]:
+    return {json.loads(path.read_text("utf-8"))["label"] for path in folder.glob("*.json")}
+
+
+def test_no_clip_is_kept_of_what_is_never_to_be(tmp_path: Path) -> None:
+    """The demo speaks for its first six seconds; its smoke alarm comes soon after."""
+    text = """
+        [[sink]]
+        kind = "clips"
+        path = "all"
+        pre_roll_seconds = 4.0
+        [[sink]]
+        kind = "clips"
+        path = "quiet"
+        pre_roll_seconds = 4.0
+        never_with = ["Speech"]
+    """
+    done = run(*configured(tmp_path, text), "--json", cwd=tmp_path)
+    assert done.returncode == 0
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    ends = [record for record in records if record["type"] == "event_end"]
+    spoken_s = max(end["end_s"] for end in ends if end["label"] == "Speech")
+    alerts = {end["label"]: end["start_s"] for end in ends if end["alert"]}
+    near = {label for label, start_s in alerts.items() if start_s - 4.0 < spoken_s}
+    assert "Smoke detector, smoke alarm" in near
+    assert clip_labels(tmp_path / "all") == alerts.keys()
+    kept_s = clip_labels(tmp_path / "quiet")
+    assert near.isdisjoint(kept_s)
+    assert {"Siren", "Doorbell"} <= kept_s
+
+
+def test_each_sink_of_a_file_has_what_it_asks_for(tmp_path: Path) -> None:
+    text = """
+        [groups]
+        birds = ["Bird", "Chirp, tweet"]
+        [[sink]]
+        kind = "jsonl"
+        path = "alerts.jsonl"
+        alerts_only = true
+        [[sink]]
+        kind = "csv"
+        path = "birds.csv"
+        labels = ["birds"]
+        [[sink]]
+        kind = "dcase"
+        path = "sirens.txt"
+        labels = ["Siren"]
+    """
+    done = run(*configured(tmp_path, text), "--audacity", "all.txt", cwd=tmp_path)
+    assert done.returncode == 0
+    alerts = [json.loads(line) for line in (tmp_path / "alerts.jsonl").open(encoding="utf-8")]
+    assert {one["alert"] for one in alerts} == {True}
+    told = [line.split("  ")[1] for line in done.stdout.decode().splitlines()]
+    assert [one["label"] for one in alerts if one["type"] != "event_end"] == told
+    rows = csv.DictReader((tmp_path / "birds.csv").read_text("utf-8").splitlines())
+    assert {row["label"] for row in rows} == {"Bird", "Chirp, tweet"}
+    assert (tmp_path / "sirens.txt").read_text("utf-8").count("\tSiren\n") == 1
+    assert (tmp_path / "all.txt").read_text("utf-8").count("\n") > 20
+
+
+def test_a_log_named_by_the_date_has_a_file_for_each_day(kept: Kept, tmp_path: Path) -> None:
+    options = ("--csv", "%Y/%m-%d.csv", "--jsonl", "100%%-%j.jsonl")
+    done = run(*DEMO, *options, cwd=tmp_path)
+    assert done.returncode == 0
+    days = [tmp_path / "2026" / name for name in ("03-01.csv", "03-02.csv")]
+    texts = [day.read_text(encoding="utf-8").splitlines() for day in days]
+    assert sorted((tmp_path / "2026").iterdir()) == days
+    assert texts[0][0] == texts[1][0]
+    assert [*texts[0], *texts[1][1:]] == kept.lines("events.csv")
+    assert all(line.startswith("2026-03-01") for line in texts[0][1:])
+    assert {path.name for path in tmp_path.glob("*.jsonl")} == {"100%-060.jsonl", "100%-061.jsonl"}
+    first, then = (
+        [json.loads(x) for x in (tmp_path / f"100%-{day}.jsonl").open(encoding="utf-8")]
+        for day in ("060", "061")
+    )
+    assert first + then == kept.records  # ends are beside what has begun meanwhile
+    assert all(one["time"].startswith("2026-03-01") for one in first)
+    assert then[0]["time"].startswith("2026-03-02")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+def test_a_full_disk_under_one_sink_leaves_the_others_complete(kept: Kept, tmp_path: Path) -> None:
+    """Its own file for the second day is a device that has no room."""
+    (tmp_path / "2026-03-02.jsonl").symlink_to("/dev/full")
+    options = ("--jsonl", "%Y-%m-%d.jsonl", "--csv", "all.csv", "--history", "h.sqlite")
+    done = run(*DEMO, "--json", *options, "--clips", "clips", cwd=tmp_path)
+    assert done.returncode == 1
+    told = done.stderr.decode()
+    assert told.count("cannot be written") == told.count("No space left on device") == 1
+    assert told.count("%Y-%m-%d.jsonl") == 1
+    assert "heard demo for 60.0 s" in told
+    assert [json.loads(line) for line in done.stdout.splitlines()] == kept.records
+    assert (tmp_path / "all.csv").read_text("utf-8").splitlines() == kept.lines("events.csv")
+    shown = run("history", "--file", str(tmp_path / "h.sqlite"))
+    assert shown.stdout.decode().splitlines() == history(kept)
+    assert len(list((tmp_path / "clips").iterdir())) == len(list((kept.folder / "clips").iterdir()))
+    first = [json.loads(line) for line in (tmp_path / "2026-03-01.jsonl").open(encoding="utf-8")]
+    assert first == kept.records[: len(first)] != []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+@pytest.mark.parametrize("option", ["--csv", "--raven"])
+def test_a_full_disk_at_the_very_start_is_told_and_nothing_is_begun(
+    option: str, tmp_path: Path
+) -> None:
+    done = run(*DEMO, option, "/dev/full", "--clips", "clips", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.count(b"\n") == 1
+    assert b"/dev/full" in done.stderr
+
+
+def test_alerts_of_the_command_line_silence_a_configurations_rules_and_keep_their_values(
+    tmp_path: Path,
+) -> None:
+    text = """
+        alert = ["Doorbell"]
+        [groups]
+        alarm = ["Smoke detector, smoke alarm", "Fire alarm"]
+        [[rule]]
+        group = "alarm"
+        threshold = 0.21
+        [[rule]]
+        label = "Siren"
+        threshold = 0.22
+        [[rule]]
+        label = "Speech"
+        threshold = 0.23
+        alert = false
+    """
+    arguments = (*configured(tmp_path, text), "--json")
+
+    def told(*options: str, env: dict[str, str] | None = None) -> dict[str, tuple[bool, float]]:
+        done = run(*arguments, *options, env=os.environ | (env or {}))
+        assert done.returncode == 0
+        starts = [json.loads(line) for line in done.stdout.splitlines()]
+        return {
+            one.get("group", one["label"]): (one["alert"], one["threshold"])
+            for one in reversed(starts)
+            if one["type"] == "event_start"
+        }
+
+    names = ("alarm", "Siren", "Doorbell", "Speech")
+    thresholds = (0.21, 0.22, Config().threshold, 0.23)
+
+    def expected(*alerting: str) -> list[tuple[bool, float]]:
+        return [(name in alerting, at) for name, at in zip(names, thresholds, strict=True)]
+
+    for options, env, alerting in (
+        ((), {}, ("alarm", "Siren", "Doorbell")),
+        (("--alert", "Siren"), {}, ("Siren",)),
+        ((), {"LIVETAG_ALERT": "alarm; Speech"}, ("alarm", "Speech")),
+        (("--alert", "alarm"), {"LIVETAG_ALERT": "Siren"}, ("alarm",)),
+    ):
+        found = told(*options, env=env)
+        assert [found[name] for name in names] == expected(*alerting), options
+    scored = told("--alert", "alarm=0.9")
+    assert scored["alarm"] == (True, 0.9)
+    assert scored["Siren"] == (False, 0.22)

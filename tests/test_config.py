@@ -1,22 +1,32 @@
 """The configuration: its layers, its presets, and errors that name the key and where it stands."""
 
 import argparse
+import json
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from livetag.config import Config, convert, find_file, load, read_environment, read_file
-from livetag.detector import alert_thresholds
+from livetag import schema
+from livetag.config import find_file, load, read_environment, read_file, variable
 from livetag.errors import UsageError
 from livetag.options import build_parser
 from livetag.resources import PRESETS_DIR
+from livetag.rules import Rules, resolve
+from livetag.schema import KEYS, TABLE_KEYS, Config, convert
 from livetag.yamnet.labels import ClassMap
 from livetag.yamnet.params import Params
 
+PLAIN_KEYS = tuple(key for key in KEYS if key not in TABLE_KEYS)
+FILE_KEYS = {
+    *("release", "confirm", "sure", "short", "short_threshold", "hold_seconds", "max_seconds"),
+    "cooldown_seconds",
+    *("unless", "min_level_dbfs", "hours", "watch", "ignore", *TABLE_KEYS),
+}
+"""Keys that no option sets."""
 PRESETS = sorted(path.stem for path in PRESETS_DIR.glob("*.toml"))
 
 
@@ -31,7 +41,11 @@ def loaded(
     environment: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Config:
-    return load(str(file) if file else None, options, environment or {})[0]
+    return load(str(file) if file else None, options, environment or {}).config
+
+
+def alerting(rules: Rules) -> set[str]:
+    return {rules.labels[index].name for index in rules.alerting}
 
 
 def monitor_options() -> dict[str, argparse.Action]:
@@ -49,24 +63,63 @@ def test_the_default_file_says_what_the_defaults_are() -> None:
     assert convert(read_file(PRESETS_DIR / "default.toml"), "default") == Config()
 
 
-def test_the_default_file_mentions_every_key_once() -> None:
+def default_text() -> tuple[str, str]:
+    """The default file up to its first table, which may be commented out, and from there on."""
     text = (PRESETS_DIR / "default.toml").read_text(encoding="utf-8")
-    mentioned = re.findall(r"^(?:# )?([a-z_]+) = ", text, re.MULTILINE)
-    assert sorted(mentioned) == sorted(Config.__struct_fields__)
+    first = re.search(r"^(?:# )?\[", text, re.MULTILINE)
+    assert first, "no table is explained"
+    return text[: first.start()], text[first.start() :]
+
+
+def test_the_default_file_mentions_every_key_once() -> None:
+    keys, _ = default_text()
+    mentioned = re.findall(r"^(?:# )?([a-z_]+) = ", keys, re.MULTILINE)
+    assert sorted(mentioned) == sorted(PLAIN_KEYS)
+
+
+def test_the_default_file_explains_every_key_of_every_table() -> None:
+    _, tables = default_text()
+    for header in ("[groups]", "[[rule]]", "[[sink]]"):
+        assert f"# {header}\n" in tables
+    sinks = get_args(schema.SinkTable)
+    for table in (schema.Rule, *sinks):
+        for key in table.__struct_fields__:
+            assert re.search(rf"\b{key}\b", tables), key
+    for sink in sinks:
+        assert f'"{sink.__struct_config__.tag}"' in tables
 
 
 def test_the_default_file_is_valid_with_any_of_its_keys_uncommented() -> None:
-    text = (PRESETS_DIR / "default.toml").read_text(encoding="utf-8")
-    commented = re.findall(r"^# ([a-z_]+) = (.*)$", text, re.MULTILINE)
+    keys, _ = default_text()
+    commented = re.findall(r"^# ([a-z_]+) = (.*)$", keys, re.MULTILINE)
     assert {key for key, _ in commented} >= {"device", "input", "csv", "weights"}
     for key, value in commented:
-        uncommented = text.replace(f"# {key} = {value}", f"{key} = {value}")
+        uncommented = keys.replace(f"# {key} = {value}", f"{key} = {value}")
         assert getattr(convert(tomllib.loads(uncommented), key), key) is not None
 
 
-def test_every_option_of_monitor_is_a_key_and_every_key_but_one_an_option() -> None:
+def test_the_tables_of_the_default_file_are_valid_when_they_are_uncommented() -> None:
+    _, tables = default_text()
+    blocks = re.findall(r"^# \[.*\n(?:# .* = .*\n)+", tables, re.MULTILINE)
+    assert blocks
+    for block in blocks:
+        text = block.removeprefix("# ").replace("\n# ", "\n")
+        assert convert(tomllib.loads(text), text) != Config()
+
+
+def test_every_option_of_monitor_is_a_key_and_the_others_stand_in_files() -> None:
     options = monitor_options().keys() - {"config"}
-    assert options == set(Config.__struct_fields__) - {"hold_seconds"}
+    assert options == set(KEYS) - FILE_KEYS
+
+
+def test_the_defaults_that_the_help_tells_are_the_defaults() -> None:
+    told = {
+        key: float(default[1])
+        for key, option in monitor_options().items()
+        if (default := re.search(r"\(default ([\d.]+)\)", str(option.help)))
+    }
+    assert {"threshold", "top", "channels", "patch_hop_seconds"} <= told.keys()
+    assert told == {key: getattr(Config(), key) for key in told}
 
 
 def test_an_option_that_is_not_given_sets_nothing() -> None:
@@ -76,10 +129,10 @@ def test_an_option_that_is_not_given_sets_nothing() -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_loads_and_its_alerts_and_hop_exist(name: str, labels: ClassMap) -> None:
-    config, ignored = load(name, {}, {})
-    assert ignored == []
-    assert len(alert_thresholds(config.alert, labels, config.threshold)) == len(config.alert)
-    Params(patch_hop_seconds=config.patch_hop_seconds)
+    of_preset = load(name, {}, {})
+    assert of_preset.ignored == []
+    assert len(alerting(resolve(of_preset.config, labels))) >= len(of_preset.config.alert)
+    Params(patch_hop_seconds=of_preset.config.patch_hop_seconds)
 
 
 def test_the_presets_are_those_that_the_help_names() -> None:
@@ -110,9 +163,8 @@ def test_the_presets_are_those_that_the_help_names() -> None:
 def test_a_preset_alerts_on_what_somebody_would_want_to_know(
     preset: str, wanted: str, labels: ClassMap
 ) -> None:
-    config = load(preset, {}, {})[0]
-    alerts = alert_thresholds(config.alert, labels, config.threshold)
-    assert {part.strip() for part in wanted.split(";")} <= {label.name for label in alerts}
+    config = load(preset, {}, {}).config
+    assert {part.strip() for part in wanted.split(";")} <= alerting(resolve(config, labels))
 
 
 # --- What is refused ----------------------------------------------------------------------------
@@ -136,6 +188,10 @@ def test_a_preset_alerts_on_what_somebody_would_want_to_know(
         ("duration_seconds = inf", ["duration_seconds"]),
         ('alert = "Dog"', ["alert", "array"]),
         ('alert = ["Dog", 3]', ["alert", "str"]),
+        ('[[rule]]\nlabel = "Dog"\ntreshold = 0.3', ["rule 1", "treshold"]),
+        ('[rule]\nlabel = "Dog"', ["rule", "array"]),
+        ("[[groups]]\npets = []", ["groups", "object"]),
+        ('[[sink]]\nkind = "cvs"\npath = "a"', ["sink 1.kind", "cvs"]),
         ("json = 1", ["json", "bool"]),
         ("top = ", ["not TOML"]),
         ('demo = true\ninput = "a.wav"', ["demo", "input"]),
@@ -191,55 +247,83 @@ def test_the_environment_names_a_file_and_an_option_names_another(tmp_path: Path
     mine = written(tmp_path, "threshold = 0.123")
     environment = {"LIVETAG_CONFIG": str(mine)}
     assert loaded(None, environment).threshold == 0.123
-    assert loaded(Path("baby"), environment).threshold == 0.4
+    assert loaded(Path("baby"), environment) == loaded(Path("baby"))
 
 
-def test_every_key_can_be_set_by_its_variable() -> None:
-    texts = {
-        "device": "USB",
-        "input": "a.wav",
-        "demo": "true",
-        "fast": "1",
-        "rate": "44100",
-        "channels": "2",
-        "duration_seconds": "1.5",
-        "patch_hop_seconds": "0.24",
-        "threshold": "0.25",
-        "hold_seconds": "0",
-        "alert": "Dog",
-        "top": "7",
-        "dashboard": "false",
-        "json": "true",
-        "csv": "7",
-        "weights": "w.h5",
-    }
-    assert texts.keys() == set(Config.__struct_fields__)
-    values, ignored = read_environment({f"LIVETAG_{key.upper()}": texts[key] for key in texts})
+VARIABLES: dict[str, tuple[str, Any]] = {
+    "device": ("USB", "USB"),
+    "input": ("a.wav", "a.wav"),
+    "demo": ("true", True),
+    "fast": ("1", True),
+    "since": ("2026-11-22", "2026-11-22"),
+    "rate": ("44100", 44_100),
+    "channels": ("2", 2),
+    "duration_seconds": ("1.5", 1.5),
+    "patch_hop_seconds": ("0.24", 0.24),
+    "threshold": ("0.25", 0.25),
+    "release": ("0.2", 0.2),
+    "confirm": ("2;3", (2, 3)),
+    "sure": ("0.8", 0.8),
+    "short": ("Dog; Knock", ("Dog", "Knock")),
+    "short_threshold": ("0.55", 0.55),
+    "hold_seconds": ("0", 0.0),
+    "max_seconds": ("60", 60.0),
+    "cooldown_seconds": ("30", 30.0),
+    "unless": ("Music; Television", ("Music", "Television")),
+    "min_level_dbfs": ("-40", -40.0),
+    "hours": ("22:00-07:00", "22:00-07:00"),
+    "alert": ("Smoke detector, smoke alarm=0.2; Dog;", ("Smoke detector, smoke alarm=0.2", "Dog")),
+    "watch": ("Dog", ("Dog",)),
+    "ignore": ("Speech; ;Music", ("Speech", "Music")),
+    "top": ("7", 7),
+    "dashboard": ("false", False),
+    "explain": ("true", True),
+    "json": ("true", True),
+    "csv": ("7", "7"),
+    "jsonl": ("a.jsonl", "a.jsonl"),
+    "audacity": ("a.txt", "a.txt"),
+    "raven": ("a.txt", "a.txt"),
+    "dcase": ("a.tsv", "a.tsv"),
+    "history": ("a.sqlite", "a.sqlite"),
+    "clips": ("clips", "clips"),
+    "weights": ("w.h5", "w.h5"),
+}
+
+
+def test_every_key_but_tables_can_be_set_by_its_variable() -> None:
+    assert VARIABLES.keys() == set(PLAIN_KEYS)
+    environment = {f"LIVETAG_{key.upper()}": text for key, (text, _) in VARIABLES.items()}
+    values, ignored = read_environment(environment)
     assert ignored == []
-    assert values == {
-        "device": "USB",
-        "input": "a.wav",
-        "demo": True,
-        "fast": True,
-        "rate": 44_100,
-        "channels": 2,
-        "duration_seconds": 1.5,
-        "patch_hop_seconds": 0.24,
-        "threshold": 0.25,
-        "hold_seconds": 0.0,
-        "alert": ["Dog"],
-        "top": 7,
-        "dashboard": False,
-        "json": True,
-        "csv": "7",
-        "weights": "w.h5",
-    }
+    assert values == {key: value for key, (_, value) in VARIABLES.items()}
 
 
-def test_semicolons_part_the_alerts_since_names_hold_commas() -> None:
-    alerts = "Smoke detector, smoke alarm=0.2; Dog;"
-    config = loaded(None, {"LIVETAG_ALERT": alerts})
-    assert config.alert == ("Smoke detector, smoke alarm=0.2", "Dog")
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("true", True), ("TRUE", True), ("1", True), ("false", False), ("False", False)),
+        *(("0", False), ("./0", "./0"), ("yes.sqlite", "yes.sqlite")),
+    ],
+)
+def test_a_variable_turns_the_history_on_or_off_or_names_it(text: str, value: bool | str) -> None:
+    assert loaded(None, {"LIVETAG_HISTORY": text}).history is value
+
+
+def test_a_variable_means_what_the_same_value_in_a_file_means(tmp_path: Path) -> None:
+    for key in ("confirm", "unless", "min_level_dbfs", "duration_seconds", "explain"):
+        text, value = VARIABLES[key]
+        path = tmp_path / f"{key}.toml"
+        path.write_text(f"{key} = {json.dumps(value)}", encoding="utf-8")
+        assert loaded(path) == loaded(None, {variable(key): text})
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [("confirm", "2"), ("confirm", "2;3;4"), ("confirm", "two;three"), ("min_level_dbfs", "40")],
+)
+def test_a_list_or_level_that_cannot_be_is_named_by_its_variable(key: str, text: str) -> None:
+    with pytest.raises(UsageError, match=f"{variable(key)}: {key}"):
+        loaded(None, {variable(key): text})
 
 
 @pytest.mark.parametrize("text", ["loud", "2", "nan"])
@@ -255,11 +339,115 @@ def test_an_unknown_variable_is_told_and_ignored() -> None:
         "LIVETAG_TOP": "",
         "PATH": "/bin",
     }
-    config, ignored = load(None, {}, environment)
-    assert config == Config()
-    assert len(ignored) == 1
-    assert "LIVETAG_TRESHOLD" in ignored[0]
-    assert "did you mean LIVETAG_THRESHOLD?" in ignored[0]
+    result = load(None, {}, environment)
+    assert result.config == Config()
+    assert result.origins == {}
+    (message,) = result.ignored
+    assert "LIVETAG_TRESHOLD" in message
+    assert "did you mean LIVETAG_THRESHOLD?" in message
+
+
+@pytest.mark.parametrize("key", TABLE_KEYS)
+def test_tables_cannot_be_set_by_a_variable(key: str) -> None:
+    result = load(None, {}, {variable(key): '[{"label": "Dog"}]'})
+    assert result.config == Config()
+    (message,) = result.ignored
+    assert variable(key) in message
+
+
+def test_what_set_a_key_is_known(tmp_path: Path) -> None:
+    path = written(tmp_path, 'threshold = 0.2\ntop = 2\ndemo = true\n[[rule]]\nlabel = "Dog"')
+    environment = {"LIVETAG_TOP": "3", "LIVETAG_HOLD_SECONDS": "2", "LIVETAG_FAST": "true"}
+    result = load(str(path), {"fast": True, "input": "a.wav"}, environment)
+    assert result.origins == {
+        "threshold": str(path),
+        "top": "LIVETAG_TOP",
+        "rule": str(path),
+        "hold_seconds": "LIVETAG_HOLD_SECONDS",
+        "fast": "the command line",
+        "input": "the command line",  # and demo, which it replaced, is set by nobody
+    }
+    assert not result.config.demo
+
+
+def test_a_key_that_is_set_to_its_default_is_set_all_the_same() -> None:
+    assert load(None, {"top": Config().top}, {}).origins == {"top": "the command line"}
+
+
+DOG_RULE = """
+alert = ["Siren"]
+[[rule]]
+label = "Dog"
+threshold = 0.3
+unless = ["Music"]
+"""
+
+
+@pytest.mark.parametrize("by", ["option", "variable"])
+def test_stronger_alerts_silence_the_files_rules_and_keep_their_values(
+    by: str, labels: ClassMap, tmp_path: Path
+) -> None:
+    path = written(tmp_path, DOG_RULE)
+    assert alerting(resolve(loaded(path), labels)) == {"Siren", "Dog"}
+    for alert, expected in (("Cat", {"Cat"}), ("Dog", {"Dog"})):
+        if by == "option":
+            rules = resolve(loaded(path, alert=[alert]), labels)
+        else:
+            rules = resolve(loaded(path, {"LIVETAG_ALERT": alert}), labels)
+        assert alerting(rules) == expected
+        dog = rules.all[labels.find("Dog").index]
+        assert dog.threshold == 0.3
+        assert [labels[index].name for index in dog.unless] == ["Music"]
+
+
+@pytest.mark.parametrize("alert", ["true", "false", '"listed"'])
+def test_a_rule_alerts_where_stronger_alerts_name_it_whatever_it_says(
+    alert: str, labels: ClassMap, tmp_path: Path
+) -> None:
+    text = f"""
+        alert = []
+        [groups]
+        pets = ["Cat", "Bird"]
+        [[rule]]
+        label = "Dog"
+        alert = {alert}
+        [[rule]]
+        group = "pets"
+        alert = {alert}
+    """
+    path = written(tmp_path, text)
+    weaker = alerting(resolve(loaded(path), labels))
+    assert weaker == ({"Dog", "Cat", "Bird"} if alert == "true" else set())
+    stronger = resolve(loaded(path, alert=["Dog", "pets=0.4"]), labels)
+    assert alerting(stronger) == {"Dog", "Cat", "Bird"}
+    assert alerting(resolve(loaded(path, alert=[]), labels)) == set()
+
+
+def test_a_files_own_alerts_leave_its_rules_as_they_are(labels: ClassMap, tmp_path: Path) -> None:
+    text = 'alert = ["Dog"]\n[[rule]]\nlabel = "Dog"\nalert = false\n[[rule]]\nlabel = "Cat"'
+    assert alerting(resolve(loaded(written(tmp_path, text)), labels)) == {"Cat"}
+
+
+def test_other_options_leave_the_files_rules_alerting(labels: ClassMap, tmp_path: Path) -> None:
+    config = loaded(written(tmp_path, DOG_RULE), {"LIVETAG_TOP": "3"}, threshold=0.9)
+    assert alerting(resolve(config, labels)) == {"Siren", "Dog"}
+
+
+def test_tables_come_from_the_file_whole(tmp_path: Path) -> None:
+    text = """
+        [groups]
+        pets = ["Dog", "Cat"]
+        [[rule]]
+        group = "pets"
+        [[sink]]
+        kind = "csv"
+        path = "events.csv"
+    """
+    config = loaded(written(tmp_path, text), {"LIVETAG_TOP": "3"}, csv="other.csv")
+    assert config.groups == {"pets": ("Dog", "Cat")}
+    assert config.rule == (schema.Rule(group="pets"),)
+    assert config.sink == (schema.CsvLog(path="events.csv"),)
+    assert config.csv == "other.csv"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 
 from livetag.errors import LivetagError, UsageError
 from livetag.events import EventEnd, EventStart, Gap
-from livetag.sinks.base import iso_time
+from livetag.records import iso_time
+from livetag.sinks.base import Selection
 from livetag.sinks.csv_log import CsvSink
 from livetag.yamnet.labels import Label
 
@@ -15,10 +16,13 @@ HEADER = "start,end,start_s,end_s,index,mid,label,peak_score,mean_score,threshol
 UNIX_TIME = 1_795_365_912.48
 
 
-def ended(name: str = "Dog", start_s: float = 12.48) -> EventEnd:
-    label = Label(69, "/m/0bt9lr", name)
-    start = EventStart(label, UNIX_TIME, start_s, 0.97, 0.30000001192, alert=True)
-    return EventEnd(start, UNIX_TIME + 2.88, start_s + 2.88, 0.99004, 0.95, 6)
+def ended(
+    name: str = "Dog", start_s: float = 12.48, index: int = 69, alert: bool = True
+) -> EventEnd:
+    label = Label(index, "/m/0bt9lr", name)
+    at = UNIX_TIME + start_s - 12.48
+    start = EventStart(label, at, start_s, 0.97, 0.30000001192, -31.26, alert)
+    return EventEnd(start, at + 2.88, start_s + 2.88, 0.99004, 0.95, 6, -28.04, alert)
 
 
 def logged(path: Path, *records: EventEnd, source: str = "demo") -> None:
@@ -76,7 +80,9 @@ def test_an_empty_file_gets_the_header(log: Path) -> None:
     assert log.read_text().startswith(f"{HEADER}\n")
 
 
-@pytest.mark.parametrize("name", ["Smoke detector, smoke alarm", 'A "quoted" name', "two\nlines"])
+@pytest.mark.parametrize(
+    "name", ["Smoke detector, smoke alarm", 'A "quoted" name', "two\nlines", "\r"]
+)
 def test_a_name_with_commas_or_quotes_stays_one_field(name: str, log: Path) -> None:
     logged(log, ended(name), source="Mic, left; ü")
     (row,) = rows(log)
@@ -111,6 +117,46 @@ def test_a_row_cut_short_by_a_crash_keeps_its_line_to_itself(name: str, log: Pat
     labels = [row["label"] for row in rows(log)]
     assert labels[0] == "Dog"
     assert labels[-2:] == ["Bell", "Smash, crash"]
+
+
+def test_only_events_that_are_selected_are_rows(log: Path) -> None:
+    sink = CsvSink(log, "demo", Selection(alerts_only=True, classes={69, 70}))
+    sink.write(ended("Bark", index=70))
+    sink.write(ended("Dog", alert=False))
+    sink.write(ended("Speech", index=0))
+    sink.close()
+    assert [row["label"] for row in rows(log)] == ["Bark"]
+
+
+def test_each_file_has_the_header_and_a_row_is_in_that_of_its_start(tmp_path: Path) -> None:
+    """The second event ends a year later."""
+    first, year_s = ended("Dog"), 366 * 86_400.0
+    sink = CsvSink(tmp_path / "%Y.csv", "demo", opened_at=UNIX_TIME)
+    long = EventEnd(first.start, UNIX_TIME + year_s, year_s, 0.9, 0.9, 6, -28.0, True)
+    for record in (first, long, ended("Siren", 12.48 + year_s)):
+        sink.write(record)
+    sink.close()
+    labels = {path.name: [row["label"] for row in rows(path)] for path in tmp_path.iterdir()}
+    assert labels == {"2026.csv": ["Dog", "Dog"], "2027.csv": ["Siren"]}
+
+
+def test_rows_of_a_log_that_grew_too_large_are_all_there(log: Path) -> None:
+    names = [f"sound {number}" for number in range(50)]
+    for some in (names[:25], names[25:]):
+        sink = CsvSink(log, "demo", max_megabytes=0.001)
+        for name in some:
+            sink.write(ended(name))
+        sink.close()
+    count = len(list(log.parent.iterdir()))
+    files = [log, *(log.with_name(f"events.{number}.csv") for number in range(2, count + 1))]
+    assert len(files) > 5
+    assert max(file.stat().st_size for file in files) <= 1_000
+    assert [row["label"] for file in files for row in rows(file)] == names
+
+
+def test_the_first_file_is_of_the_time_at_which_the_log_opens(tmp_path: Path) -> None:
+    CsvSink(tmp_path / "%Y", "demo", opened_at=1e9).close()
+    assert [path.name for path in tmp_path.iterdir()] == ["2001"]
 
 
 def test_a_log_that_cannot_be_opened_is_an_error_with_the_reason(tmp_path: Path) -> None:

@@ -10,45 +10,61 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from livetag.dashboard import Dashboard, decibels, duration, render
-from livetag.events import EventEnd, EventStart, Gap, Item, Level, Scores
+from livetag.events import (
+    EventAlert,
+    EventEnd,
+    EventStart,
+    Explanation,
+    Gap,
+    Item,
+    Level,
+    Scores,
+)
+from livetag.rules import resolve
+from livetag.schema import Config
 from livetag.state import MonitorState
 from livetag.yamnet.labels import ClassMap
 from livetag.yamnet.params import Params
 
-SPEECH, DOG, MUSIC, SIREN, SMOKE_ALARM = 0, 69, 132, 390, 393
+SPEECH, DOG, MUSIC, DOORBELL, SIREN, SMOKE_ALARM = 0, 69, 132, 349, 390, 393
 SIZES = [(80, 24), (200, 50), (40, 10), (20, 5)]
 TINY = [(21, 6), (16, 4), (10, 3), (3, 2), (1, 1)]
 
 
-@pytest.fixture
-def state(labels: ClassMap) -> MonitorState:
+ALERTS = ("Dog=0.5", "Smoke detector, smoke alarm=0.3")
+
+
+def heard(config: Config, labels: ClassMap) -> MonitorState:
     """After 62 s: a dog that is over; speech, a smoke alarm and, the youngest, music go on."""
     state = MonitorState(
-        labels=labels,
+        rules=resolve(config, labels),
         params=Params(),
         source_name="USB Microphone",
         rate_hz=44_100,
-        alert_thresholds={DOG: 0.5, SMOKE_ALARM: 0.3},
-        threshold=0.5,
         started_at=1_000.0,
     )
     row = np.zeros(521, np.float32)
     row[[SPEECH, DOG, SMOKE_ALARM]] = 0.75, 0.25, 0.5
     for number in range(40):
         state.apply(
-            Scores(number / 2, number / 2 + 1, row, np.zeros(1024, np.float32), None),
+            Scores(number / 2, number / 2 + 1, row, np.zeros(1024, np.float32), -20.0, None),
             1_042.0 + number / 2,
         )
-    dog = EventStart(labels[DOG], 1_760_000_000.0, 10.0, 0.91, 0.5, alert=True)
-    alarm = EventStart(labels[SMOKE_ALARM], 1_760_000_050.0, 55.0, 0.42, 0.3, alert=True)
-    speech = EventStart(labels[SPEECH], 1_760_000_020.0, 0.0, 0.8, 0.5, alert=False)
-    music = EventStart(labels[MUSIC], 1_760_000_055.0, 60.0, 0.6, 0.5, alert=False)
+    dog = EventStart(labels[DOG], 1_760_000_000.0, 10.0, 0.91, 0.5, -20.0, alert=True)
+    alarm = EventStart(labels[SMOKE_ALARM], 1_760_000_050.0, 55.0, 0.42, 0.3, -20.0, alert=True)
+    speech = EventStart(labels[SPEECH], 1_760_000_020.0, 0.0, 0.8, 0.5, -20.0, alert=False)
+    music = EventStart(labels[MUSIC], 1_760_000_055.0, 60.0, 0.6, 0.5, -20.0, alert=False)
     for event in (speech, dog, alarm, music):
         state.apply(event, 1_060.0)
-    state.apply(EventEnd(dog, 1_760_000_004.0, 14.0, 0.95, 0.8, 8), 1_061.0)
+    state.apply(EventEnd(dog, 1_760_000_004.0, 14.0, 0.95, 0.8, 8, -20.0, alert=True), 1_061.0)
     state.apply(Level(62.0, -20.0, -12.0, clipped=False), 1_062.0)
     state.tick(1_062.0)
     return state
+
+
+@pytest.fixture
+def state(labels: ClassMap) -> MonitorState:
+    return heard(Config(threshold=0.5, alert=ALERTS), labels)
 
 
 def rendered(
@@ -58,6 +74,7 @@ def rendered(
     encoding: str = "utf-8",
     no_color: bool = True,
     colour: bool = False,
+    explain: bool = False,
 ) -> str:
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     console = Console(
@@ -69,7 +86,7 @@ def rendered(
         no_color=no_color,
         legacy_windows=False,
     )
-    console.print(render(state, 10), end="")
+    console.print(render(state, 10, explain), end="")
     file.flush()
     buffer = file.buffer
     assert isinstance(buffer, io.BytesIO)
@@ -77,14 +94,24 @@ def rendered(
 
 
 def screen(
-    state: MonitorState, width: int = 80, height: int = 24, encoding: str = "utf-8"
+    state: MonitorState,
+    width: int = 80,
+    height: int = 24,
+    encoding: str = "utf-8",
+    explain: bool = False,
 ) -> list[str]:
-    return rendered(state, width, height, encoding).split("\n")
+    return rendered(state, width, height, encoding, explain=explain).split("\n")
 
 
 def line_with(lines: list[str], text: str) -> str:
     (line,) = [line for line in lines if text in line]
     return line
+
+
+def alerts_column(lines: list[str]) -> list[str]:
+    """What stands under `Alerts`, on 80 columns; empty rows left out."""
+    begin = next(number for number, line in enumerate(lines) if "Alerts (" in line)
+    return [line[41:].strip() for line in lines[begin + 1 : -1] if line[41:].strip()]
 
 
 # --- Size ---------------------------------------------------------------------------------------
@@ -97,16 +124,26 @@ def messed_up(state: MonitorState) -> MonitorState:
     state.apply(Level(1e6, -3.0, 0.0, clipped=True), 1_062.0)
     state.notice("a message of great length " * 20, state.now)
     state.notice("another 麦克风", state.now)
+    for number in range(50):
+        index = (SPEECH, SMOKE_ALARM)[number % 2]
+        name = "麦克风 " * 30 if number % 3 else "a name of great length " * 20
+        event = EventStart(state.labels[index], 1e9, 5.0, 0.9, 0.3, -20.0, True, f"{name}{number}")
+        state.apply(event, 1_062.0)
+        state.apply(
+            Explanation(state.labels[index], 1e9, 5.0, 0.2, "while " + "Ü麦" * 40, event.group),
+            1_062.0,
+        )
     state.tick(9e6)
     return state
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES + TINY)
 @pytest.mark.parametrize("crowded", [False, True])
+@pytest.mark.parametrize("explain", [False, True])
 def test_a_frame_has_exactly_the_terminal_s_size(
-    width: int, height: int, crowded: bool, state: MonitorState
+    width: int, height: int, crowded: bool, explain: bool, state: MonitorState
 ) -> None:
-    lines = screen(messed_up(state) if crowded else state, width, height)
+    lines = screen(messed_up(state) if crowded else state, width, height, explain=explain)
     assert len(lines) == height
     assert {cell_len(line) for line in lines} == {width}
 
@@ -115,7 +152,9 @@ def test_a_frame_has_exactly_the_terminal_s_size(
 def test_before_there_is_anything_to_show_a_frame_has_its_size_too(
     width: int, height: int, labels: ClassMap
 ) -> None:
-    lines = screen(MonitorState(labels, Params(), "mic", 16_000, {}, 0.5, 0.0), width, height)
+    lines = screen(
+        MonitorState(resolve(Config(), labels), Params(), "mic", 16_000, 0.0), width, height
+    )
     assert len(lines) == height
     assert {cell_len(line) for line in lines} == {width}
 
@@ -125,6 +164,18 @@ def test_a_name_with_control_characters_does_not_break_the_frame(state: MonitorS
     lines = screen(state)
     assert len(lines) == 24
     assert "\x1b[31m" not in "".join(lines)
+
+
+def test_a_group_s_name_with_control_characters_does_not_break_the_frame(
+    state: MonitorState, labels: ClassMap
+) -> None:
+    event = EventStart(labels[DOG], 1.76e9, 60.0, 0.9, 0.5, -20.0, alert=True, group="a\nb\x1b[2J")
+    state.apply(event, 1_062.0)
+    explanation = Explanation(labels[DOG], 1.76e9, 60.0, 0.9, "0.27 of 0.30", event.group)
+    state.apply(explanation, 1_062.0)
+    lines = screen(state, explain=True)
+    assert len(lines) == 24
+    assert "\x1b[2J" not in "".join(lines)
 
 
 # --- What it says -------------------------------------------------------------------------------
@@ -157,9 +208,33 @@ def test_a_class_has_a_name_a_bar_with_its_threshold_and_a_score(state: MonitorS
     assert dog[begin:end].count("█") == pytest.approx(width * 0.25, abs=1)
     assert speech[begin:end].count("█") == pytest.approx(width * 0.75, abs=1)
     assert dog[begin:end].index("┊") == pytest.approx(width * 0.5, abs=1)
-    assert "┊" not in speech[begin:end]  # the bar is beyond it
+    assert speech[begin:end].index("┊") == dog[begin:end].index("┊")  # inside the bar, too
     order = [line for line in lines if re.search(r" 0\.(75|50|25) ", line)]
     assert [line[1:6] for line in order] == ["Speec", "Smoke", "Dog  "]
+
+
+def test_a_threshold_inside_a_bar_stands_out_from_it(state: MonitorState) -> None:
+    """On a full cell the mark is drawn reversed: it would be lost in the bar otherwise."""
+    found = {}
+    for line in Dashboard(state, 10).lines(120, 30):
+        text = "".join(segment.text for segment in line)
+        marks = [segment.style for segment in line if segment.text == "┊"]
+        if marks:
+            (style,) = marks
+            found[text[1:7].strip()] = bool(style and style.reverse)
+    assert found == {"Speech": True, "Smoke": True, "Dog": False}
+
+
+@pytest.mark.parametrize("threshold", [0.001, 0.5, 1.0])
+def test_a_bar_keeps_its_width_wherever_the_threshold_is(
+    threshold: float, labels: ClassMap
+) -> None:
+    state = heard(Config(threshold=threshold, alert=()), labels)
+    for width in (40, 80, 120):
+        lines = screen(state, width, 30)
+        assert {cell_len(line) for line in lines} == {width}
+        for score in ("0.75", "0.50", "0.25"):
+            assert line_with(lines, f" {score}  ").count("┊") == 1
 
 
 def test_what_is_sounding_has_its_age_alerts_first(state: MonitorState) -> None:
@@ -181,6 +256,103 @@ def test_alerts_have_local_time_and_score_newest_first(state: MonitorState) -> N
         assert datetime.fromtimestamp(unix_time).strftime("%H:%M:%S") in right
         assert name in right
         assert score in right
+
+
+def test_a_late_alert_is_listed_with_the_time_and_score_at_which_it_came(
+    state: MonitorState, labels: ClassMap
+) -> None:
+    withheld = EventStart(
+        labels[SIREN], 1_760_000_056.0, 61.0, 0.6, 0.5, -20.0, alert=False, withheld="while Music"
+    )
+    state.apply(withheld, 1_061.0)
+    assert "Siren" not in "".join(alerts_column(screen(state)))
+    state.apply(EventAlert(withheld, 1_760_000_061.0, 66.0, 0.87), 1_062.0)
+    clock = datetime.fromtimestamp(1_760_000_061).strftime("%H:%M:%S")
+    assert re.fullmatch(rf"{clock}  Siren +0\.87", alerts_column(screen(state))[0])
+    assert line_with(screen(state), "!Siren")
+
+
+def test_a_group_s_event_names_the_group_and_the_member(
+    state: MonitorState, labels: ClassMap
+) -> None:
+    event = EventStart(
+        labels[SIREN], 1_760_000_060.0, 62.0, 0.8, 0.5, -20.0, alert=True, group="alarms"
+    )
+    state.apply(event, 1_062.0)
+    lines = screen(state)
+    assert line_with(lines, "!alarms: Siren")
+    assert re.search(r"  alarms: Siren +0\.80", alerts_column(lines)[0])
+
+
+def test_ignored_classes_have_no_row(labels: ClassMap) -> None:
+    config = Config(threshold=0.5, alert=ALERTS, ignore=("Speech", "Dog"))
+    lines = screen(heard(config, labels))
+    (row,) = [line for line in lines if "┊" in line]
+    assert row.startswith("!Smoke detector, smoke")
+
+
+def test_a_member_of_a_group_has_its_group_s_threshold_and_mark(labels: ClassMap) -> None:
+    config = Config(threshold=0.5, alert=("pets=0.2",), groups={"pets": ("Dog", "Bark")})
+    line = line_with(screen(heard(config, labels), 120, 30), " 0.25 ")
+    assert line.startswith("!Dog ")
+    begin, end = line.index("█"), line.index(" 0.25")
+    assert line[begin:end].index("┊") == pytest.approx((end - begin) * 0.2, abs=1)
+
+
+# --- Explanations -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def explained(state: MonitorState, labels: ClassMap) -> MonitorState:
+    """Between the two alerts a siren came near; after them a doorbell was withheld."""
+    for index, unix_time, why, group in (
+        (SIREN, 1_760_000_030.0, "0.27 of 0.30", ""),
+        (DOORBELL, 1_760_000_058.0, "cooldown 41 s", "bells"),
+    ):
+        state.apply(Explanation(labels[index], unix_time, 30.0, 0.27, why, group), 1_062.0)
+    return state
+
+
+def test_explanations_stand_among_the_alerts_newest_first_with_the_reason_for_the_score(
+    explained: MonitorState,
+) -> None:
+    lines = screen(explained, explain=True)
+    assert "Alerts (2)" in "".join(lines)  # they are none
+    expected = (
+        (1_760_000_058, r"bells: Doo\S* +cooldown 41 s"),
+        (1_760_000_050, r"Smoke detector\S* .* 0\.42"),
+        (1_760_000_030, r"Siren +0\.27 of 0\.30"),
+        (1_760_000_000, r"Dog +0\.91"),
+    )
+    for line, (unix_time, text) in zip(alerts_column(lines), expected, strict=True):
+        clock = datetime.fromtimestamp(unix_time).strftime("%H:%M:%S")
+        assert re.fullmatch(rf"{clock}  {text}", line)
+
+
+def test_explanations_are_not_shown_unasked(explained: MonitorState) -> None:
+    text = "".join(screen(explained))
+    assert "Siren" not in text
+    assert "cooldown" not in text
+
+
+def test_the_reason_is_whole_where_the_name_is_cut(
+    explained: MonitorState, labels: ClassMap
+) -> None:
+    why = "while Male speech, man speaking"
+    explained.apply(Explanation(labels[SMOKE_ALARM], 1.76e9 + 61, 61.0, 0.4, why), 1_062.0)
+    assert why in "".join(screen(explained, 120, 30, explain=True))
+
+
+def test_a_reason_that_is_longer_than_its_column_leaves_the_frame_whole(
+    explained: MonitorState, labels: ClassMap
+) -> None:
+    why = "while Children shouting, Chatter, Crowd and much else that goes on"
+    explained.apply(Explanation(labels[DOG], 1.76e9 + 61, 61.0, 0.4, why), 1_062.0)
+    line = alerts_column(screen(explained, explain=True))[0]
+    assert "while Children" in line
+
+
+# --- The footer ---------------------------------------------------------------------------------
 
 
 def test_the_footer_tells_rates_and_lost_audio(state: MonitorState) -> None:
@@ -240,7 +412,7 @@ def test_every_alarming_thing_is_told_in_words_too(state: MonitorState, labels: 
     changes: list[Item] = [
         Level(62.1, -3.0, 0.0, clipped=True),
         Gap(0.0, 62.0, 0.31, "overflow"),
-        EventStart(labels[SIREN], 1_760_000_060.0, 62.0, 0.8, 0.5, alert=True),
+        EventStart(labels[SIREN], 1_760_000_060.0, 62.0, 0.8, 0.5, -20.0, alert=True),
     ]
     for change in changes:
         state.apply(change, 1_062.0)
@@ -255,8 +427,8 @@ def test_an_alert_that_sounds_differs_from_another_event_by_more_than_colour(
     state.sounding.clear()
     lines = []
     for alert in (False, True):
-        event = EventStart(labels[SIREN], 1_760_000_060.0, 60.0, 0.8, 0.5, alert=alert)
-        state.sounding[SIREN] = event
+        event = EventStart(labels[SIREN], 1_760_000_060.0, 60.0, 0.8, 0.5, -20.0, alert=alert)
+        state.sounding["", SIREN] = event
         lines.append(line_with(rendered(state, colour=True).split("\n"), "Siren"))
     assert lines[0] != lines[1]
 

@@ -43,6 +43,13 @@ def test_the_source_plays_that_minute_each_time(minute: FloatArray) -> None:
     assert np.array_equal(np.concatenate([block.samples for block in blocks]), minute)
     ends = np.cumsum([len(block.samples) for block in blocks]).tolist()
     assert [block.first_sample for block in blocks] == [0, *ends[:-1]]
+    assert not source.live  # it waits for whoever is slow
+
+
+def test_the_demo_is_dated_as_it_is_told() -> None:
+    with DemoSource(fast=True, began=1_234.5) as source:
+        first, second, *_ = source.blocks(threading.Event())
+    assert (first.wall_time, second.wall_time) == (1_234.5, None)
 
 
 def test_the_speech_ends_before_its_stretch_does(stretches: list[Sound]) -> None:

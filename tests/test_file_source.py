@@ -61,6 +61,19 @@ def test_a_recording_comes_whole_in_numbered_blocks(wav: Path) -> None:
     assert source.failure is None
 
 
+@pytest.mark.parametrize("fast", [False, True])
+def test_a_recording_is_dated_from_when_it_began_or_its_replay_starts(
+    fast: bool, wav: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.monotonic", lambda: 1_000.0)
+    monkeypatch.setattr("time.time", lambda: 5_000.0)
+    for began, expected in ((0.0, 0.0), (1_234.5, 1_234.5), (None, 5_000.0)):
+        with FileSource(wav, fast, began) as source:
+            assert not source.live
+            dates = [block.wall_time for block in source.blocks(NotingEvent())]
+        assert dates == [expected] + [None] * (len(dates) - 1)
+
+
 def test_a_recording_is_replayed_at_its_own_pace(
     wav: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +174,15 @@ def test_standard_input_gives_all_that_was_written_and_then_ends(pipe: int) -> N
         blocks = list(source.blocks(threading.Event()))
     assert np.array_equal(joined(blocks), ramp(20_000))
     assert source.failure is None
+
+
+def test_standard_input_is_dated_from_when_it_began(pipe: int) -> None:
+    with os.fdopen(pipe, "wb") as writing:
+        writing.write(np.zeros(4_000, "<i2").tobytes())
+    with StdinSource(RATE_HZ, 1, began=1_234.5) as source:
+        assert not source.live
+        dates = [block.wall_time for block in source.blocks(threading.Event())]
+    assert dates == [1_234.5] + [None] * (len(dates) - 1)
 
 
 class StopAtSecondLook(threading.Event):

@@ -207,6 +207,7 @@ def test_without_portaudio_the_package_to_install_is_named_and_the_exit_code_is_
 def test_a_microphone_opens_with_one_channel_and_is_closed(portaudio: FakePortAudio) -> None:
     with Microphone("usb") as microphone:
         assert (microphone.name, microphone.rate_hz) == ("USB Mic", RATE_HZ)
+        assert microphone.live  # what nobody takes is lost
         (stream,) = portaudio.streams
         assert stream.started
     assert stream.closed

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import io
 import itertools
+import os
 import signal
 import sys
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Self
 
+import msgspec
 import numpy as np
 import pytest
 from conftest import FakeClassifier
@@ -20,8 +22,22 @@ from rich.console import Console
 
 from livetag.detector import Detector
 from livetag.errors import InputError, LivetagError
-from livetag.events import AudioBlock, EventEnd, EventStart, FloatArray, Gap, Record
+from livetag.events import (
+    AudioBlock,
+    EventAlert,
+    EventEnd,
+    EventStart,
+    FloatArray,
+    Gap,
+    Item,
+    Level,
+    Scores,
+)
+from livetag.fanout import FanOut
 from livetag.monitor import Monitor, counted
+from livetag.records import iso_time
+from livetag.rules import resolve
+from livetag.schema import Config
 from livetag.sinks.base import Sink
 from livetag.sinks.console import ConsoleSink
 from livetag.sinks.csv_log import CsvSink
@@ -42,8 +58,11 @@ class FakeSource:
     name = "made up"
     rate_hz = RATE_HZ
 
-    def __init__(self, blocks: Blocks, failure: LivetagError | None = None) -> None:
+    def __init__(
+        self, blocks: Blocks, failure: LivetagError | None = None, live: bool = False
+    ) -> None:
         self.failure: LivetagError | None = None
+        self.live = live
         self.is_open = False
         self._blocks = blocks
         self._later_failure = failure
@@ -61,26 +80,52 @@ class FakeSource:
 
 
 class NotingSink:
-    """Keeps records; `on_record` is called with each."""
+    """Keeps items; `on_item` is called with each, in the sink's own thread."""
 
     name = "notes"
+    takes: tuple[type, ...] = (EventStart, EventAlert, EventEnd, Gap)
 
-    def __init__(self, on_record: Callable[[Record], None] = lambda _: None) -> None:
-        self.records: list[Record] = []
+    def __init__(self, on_item: Callable[[Item], None] = lambda _: None) -> None:
+        self.items: list[Item] = []
         self.closed = False
-        self._on_record = on_record
+        self._on_item = on_item
 
-    def write(self, record: Record) -> None:
+    def write(self, item: Item) -> None:
         assert not self.closed
-        self.records.append(record)
-        self._on_record(record)
+        self.items.append(item)
+        self._on_item(item)
 
     def close(self) -> None:
         self.closed = True
 
     @property
     def kinds(self) -> list[str]:
-        return [type(record).__name__ for record in self.records]
+        return [type(item).__name__ for item in self.items]
+
+
+class HangingSink(NotingSink):
+    """Hangs in its first `write`, from when `hangs` is set on, until `go_on` is."""
+
+    name = "the hanging one"
+
+    def __init__(self, takes: tuple[type, ...] = NotingSink.takes) -> None:
+        super().__init__()
+        self.takes = takes
+        self.hangs = threading.Event()
+        self.go_on = threading.Event()
+
+    def write(self, item: Item) -> None:
+        self.hangs.set()
+        self.go_on.wait(PATIENCE_SECONDS)
+        super().write(item)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait for what another thread does, a sink's or the worker's."""
+    deadline, pause = time.monotonic() + PATIENCE_SECONDS, threading.Event()
+    while not holds():
+        assert time.monotonic() < deadline
+        pause.wait(0.001)
 
 
 def sound(loud_seconds: float, quiet_seconds: float = 0.0) -> list[AudioBlock]:
@@ -104,13 +149,32 @@ def endless(stop: threading.Event) -> Iterator[AudioBlock]:
         yield AudioBlock(block.samples, number * BLOCK, wall_time=wall_time)
 
 
+ALERT_ON_SPEECH = Config(
+    alert=("Speech",),
+    threshold=0.5,
+    release=0.5,
+    confirm=(1, 1),
+    sure=1.0,
+    short=(),
+    hold_seconds=0.5,
+    max_seconds=86_400.0,
+    cooldown_seconds=0.0,
+)
+
+
 class Bench:
     """A monitor on the bench: what it told, what it knows, and the parts it was made from."""
 
     def __init__(self, labels: ClassMap) -> None:
         self.labels = labels
         self.told = io.StringIO()
-        self.state = MonitorState(labels, Params(), "made up", RATE_HZ, {0: 0.5}, 0.5, 0.0)
+        self.classifier = FakeClassifier()
+        self.have(ALERT_ON_SPEECH)
+
+    def have(self, config: Config) -> None:
+        """Take another configuration's rules."""
+        self.rules = resolve(config, self.labels)
+        self.state = MonitorState(self.rules, Params(), "made up", RATE_HZ, 0.0)
 
     def monitor(
         self,
@@ -119,19 +183,21 @@ class Bench:
         duration_seconds: float | None = None,
         console: Console | None = None,
         dashboard_top: int | None = None,
+        explain: bool = False,
     ) -> Monitor:
         params = self.state.params
         self.source = blocks if isinstance(blocks, FakeSource) else FakeSource(blocks)
         return Monitor(
             source=self.source,
-            classifier=FakeClassifier(),
-            detector=Detector(self.labels, params, 0.5, {self.labels[0]: 0.5}, 0.5),
+            classifier=self.classifier,
+            detector=Detector(self.rules, params),
             params=params,
             state=self.state,
             sinks=sinks,
             console=console or Console(file=self.told, width=80),
-            duration_seconds=duration_seconds,
             dashboard_top=dashboard_top,
+            duration_seconds=duration_seconds,
+            explain=explain,
         )
 
 
@@ -148,16 +214,37 @@ def test_an_alert_is_printed_as_it_starts_and_logged_as_it_ends(
 ) -> None:
     out = io.StringIO()
     log = tmp_path / "events.csv"
-    seen: list[tuple[str, int, int]] = []
+    rows_at_start: list[int] = []
 
-    def look(record: Record) -> None:
-        lines = out.getvalue().count("\n")
-        seen.append((type(record).__name__, lines, log.read_text().count("\n") - 1))
+    def rows() -> int:
+        return log.read_text(encoding="utf-8").count("\n") - 1  # but the header
 
-    sinks = (ConsoleSink(out, "made up", False), CsvSink(log, "made up"), NotingSink(look))
-    assert bench.monitor(lambda _: sound(2.0, 3.0), *sinks).run() == 0
-    assert seen == [("EventStart", 1, 0), ("EventEnd", 1, 1)]
-    assert out.getvalue().endswith("  Speech  1.00\n")
+    def blocks(_: threading.Event) -> Iterator[AudioBlock]:
+        """Two seconds of sound and three of silence; then waits for the end of the event."""
+        for block in sound(2.0, 3.0):
+            if block.first_sample == 2 * RATE_HZ:
+                wait_until(lambda: out.getvalue().endswith("  Speech  1.00\n"))
+                rows_at_start.append(rows())
+            yield block
+        wait_until(lambda: rows() == 1)
+
+    sinks = (ConsoleSink(out, "made up", False), CsvSink(log, "made up"))
+    assert bench.monitor(blocks, *sinks).run() == 0
+    assert rows_at_start == [0]
+    assert (out.getvalue().count("\n"), rows()) == (1, 1)
+
+
+def test_only_a_sink_that_takes_audio_gets_it_and_then_all_of_it(bench: Bench) -> None:
+    records, audio = NotingSink(), NotingSink()
+    audio.takes = (AudioBlock, EventStart)
+    given = sound(2.0, 1.0)
+    assert bench.monitor(lambda _: given, records, audio).run() == 0
+    assert records.kinds == ["EventStart", "EventEnd"]
+    heard = [item.samples for item in audio.items if isinstance(item, AudioBlock)]
+    assert np.array_equal(np.concatenate(heard), np.concatenate([b.samples for b in given]))
+    # A window's event comes after the audio that it was found in.
+    before = audio.kinds.index("EventStart")
+    assert sum(map(len, heard[:before])) >= round(bench.state.params.window_seconds * RATE_HZ)
 
 
 def test_a_run_ends_with_one_line_that_sums_it_up(bench: Bench) -> None:
@@ -175,7 +262,7 @@ def test_lost_audio_is_told_written_and_summed_up(bench: Bench) -> None:
 
     notes = NotingSink()
     assert bench.monitor(blocks, notes).run() == 0
-    assert Gap(1_001.0, 1.0, 0.25, "overflow") in notes.records
+    assert Gap(1_001.0, 1.0, 0.25, "overflow") in notes.items
     assert " 0.25 s of audio were lost (overflow)\n" in bench.told.getvalue()
     assert bench.told.getvalue().endswith("0.25 s audio lost\n")
 
@@ -188,8 +275,8 @@ def test_a_duration_counts_seconds_of_audio(bench: Bench) -> None:
     assert bench.monitor(endless, notes, duration_seconds=2.05).run() == 0
     assert bench.state.heard_s == pytest.approx(2.05)
     assert notes.kinds == ["EventStart", "EventEnd"]
-    assert isinstance(notes.records[1], EventEnd)
-    assert notes.records[1].end_s <= 2.05
+    assert isinstance(notes.items[1], EventEnd)
+    assert notes.items[1].end_s <= 2.05
 
 
 def test_a_stop_ends_what_goes_on_and_is_no_error(bench: Bench) -> None:
@@ -205,18 +292,19 @@ def test_a_stop_ends_what_goes_on_and_is_no_error(bench: Bench) -> None:
 def test_ctrl_c_and_sigterm_stop_and_a_second_ctrl_c_would_interrupt(
     number: signal.Signals, bench: Bench
 ) -> None:
-    during: list[object] = []
+    def interrupt(item: Item) -> None:
+        if isinstance(item, EventStart):
+            os.kill(os.getpid(), number)
 
-    def interrupt(record: Record) -> None:
-        if isinstance(record, EventStart):
-            signal.raise_signal(number)
-            during.append(signal.getsignal(signal.SIGINT))
+    def blocks(stop: threading.Event) -> Iterator[AudioBlock]:
+        assert signal.getsignal(signal.SIGINT) != signal.default_int_handler
+        yield from endless(stop)
+        wait_until(lambda: signal.getsignal(signal.SIGINT) == signal.default_int_handler)
 
     before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
     notes = NotingSink(interrupt)
-    assert bench.monitor(endless, notes).run() == 0
+    assert bench.monitor(blocks, notes).run() == 0
     assert notes.kinds == ["EventStart", "EventEnd"]
-    assert during == [signal.default_int_handler]
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
 
 
@@ -254,8 +342,9 @@ def test_sinks_are_closed_where_the_source_does_not_open(bench: Bench) -> None:
 
 
 def test_no_thread_is_left_behind(bench: Bench) -> None:
-    bench.monitor(endless, NotingSink(), duration_seconds=1.0).run()
-    assert [thread.name for thread in threading.enumerate() if thread.name == "worker"] == []
+    before = set(threading.enumerate())
+    bench.monitor(endless, NotingSink(), NotingSink(), duration_seconds=1.0).run()
+    assert set(threading.enumerate()) <= before
 
 
 # --- Sinks that fail ----------------------------------------------------------------------------
@@ -280,13 +369,13 @@ class FailingSink(NotingSink):
 
     name = "the failing one"
 
-    def __init__(self, error: OSError, at_close: bool = False) -> None:
+    def __init__(self, error: Exception, at_close: bool = False) -> None:
         super().__init__()
         self._error = error
         self._at_close = at_close
 
-    def write(self, record: Record) -> None:
-        super().write(record)
+    def write(self, item: Item) -> None:
+        super().write(item)
         if not self._at_close:
             raise self._error
 
@@ -310,6 +399,13 @@ def test_a_sink_that_failed_is_left_alone_from_then_on(bench: Bench) -> None:
     assert notes.kinds == ["EventStart", "EventEnd"]
 
 
+def test_a_sink_with_a_fault_of_its_own_does_not_end_the_run(bench: Bench) -> None:
+    sink, notes = FailingSink(KeyError("label")), NotingSink()
+    assert bench.monitor(lambda _: sound(2.0, 2.0), sink, notes).run() == 1
+    assert bench.told.getvalue().count("the failing one cannot be written ('label')") == 1
+    assert notes.kinds == ["EventStart", "EventEnd"]
+
+
 def test_when_every_reader_has_gone_away_the_run_ends_and_is_no_error(bench: Bench) -> None:
     """As in `livetag monitor | head -1`."""
     sink = FailingSink(BrokenPipeError(errno.EPIPE, "Broken pipe"))
@@ -325,35 +421,99 @@ def test_without_any_sink_a_run_goes_on_to_its_end(bench: Bench) -> None:
 # --- Threads ------------------------------------------------------------------------------------
 
 
-def test_a_slow_main_holds_the_worker_up_and_loses_nothing(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def overrun(
+    bench: Bench, live: bool, monkeypatch: pytest.MonkeyPatch
+) -> tuple[HangingSink, bool, int]:
+    """Ten seconds of audio for a sink that hangs in its first item.
+
+    The sink, whether more was taken from the source than queues have room for while it hung, and
+    the exit code.
+    """
     monkeypatch.setattr("livetag.monitor.QUEUE_ITEMS", 8)
-    first_window_at = 10  # blocks
-    given = 0
+    monkeypatch.setattr("livetag.fanout.BACKLOG_ITEMS", 4)
+    sink = HangingSink(takes=(Level, Scores, EventStart, EventEnd))
+    # One item is being written, four wait for it, main and the worker hold one each, eight are
+    # between them; each block makes one item at least.
+    room = 1 + 4 + 1 + 8 + 1
     overran = threading.Event()
 
     def blocks(_: threading.Event) -> Iterator[AudioBlock]:
-        nonlocal given
-        for block in sound(10.0):
-            given += 1
-            if given > first_window_at + 8 + 4:
+        for number, block in enumerate(sound(10.0)):
+            if number > room:
                 overran.set()
             yield block
 
+    def let_go_on() -> None:
+        sink.hangs.wait(PATIENCE_SECONDS)
+        early.append(overran.wait(PATIENCE_SECONDS if live else 0.3))
+        sink.go_on.set()
+
     early: list[bool] = []
-
-    def hold_up(_: Record) -> None:
-        if not early:
-            early.append(overran.wait(0.2))
-
-    notes = NotingSink(hold_up)
-    assert bench.monitor(blocks, notes).run() == 0
-    assert early == [False]  # the worker waited
-    assert given == 100
+    watcher = threading.Thread(target=let_go_on)
+    watcher.start()
+    code = bench.monitor(FakeSource(blocks, live=live), sink).run()
+    watcher.join(PATIENCE_SECONDS)
     assert bench.state.heard_s == pytest.approx(10.0)
     assert bench.state.windows == 20
-    assert notes.kinds == ["EventStart", "EventEnd"]
+    return sink, early[0], code
+
+
+def test_a_recording_waits_for_a_slow_sink_and_loses_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink, overran, code = overrun(bench, live=False, monkeypatch=monkeypatch)
+    assert (overran, code) == (False, 0)
+    kinds = [kind for kind in sink.kinds if kind != "Level"]
+    assert kinds == ["Scores", "EventStart", *["Scores"] * 19, "EventEnd"]
+    assert sink.kinds.count("Level") == 100
+    assert "too slow" not in bench.told.getvalue()
+
+
+def test_a_microphone_waits_for_no_sink_and_what_it_left_out_is_told(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink, overran, code = overrun(bench, live=True, monkeypatch=monkeypatch)
+    assert (overran, code) == (True, 0)
+    assert sink.closed
+    left_out = 100 + 20 + 2 - len(sink.items)
+    assert left_out > 0
+    told = bench.told.getvalue()
+    assert told.count("the hanging one is too slow: some of what is heard is left out") == 1
+    assert told.count(f"the hanging one was too slow: {left_out} left out") == 1
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_sink_that_hangs_does_not_hold_up_the_end(
+    live: bool, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livetag.monitor._ENDING_SECONDS", 1.0)
+    monkeypatch.setattr("livetag.monitor.QUEUE_ITEMS", 64)
+    monkeypatch.setattr("livetag.fanout.BACKLOG_ITEMS", 4)
+    hanging, notes = HangingSink(takes=(Level, EventStart)), NotingSink()
+    given = 0
+
+    def blocks(stop: threading.Event) -> Iterator[AudioBlock]:
+        nonlocal given
+        for block in endless(stop):
+            given += 1
+            yield block
+
+    monitor = bench.monitor(FakeSource(blocks, live=live), hanging, notes)
+
+    def stop() -> None:
+        hanging.hangs.wait(PATIENCE_SECONDS)
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: given > 30)  # much waits between worker and main
+        monitor.stop()
+
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    assert monitor.run() == 1
+    stopper.join(PATIENCE_SECONDS)
+    hanging.go_on.set()
+    assert bench.told.getvalue().count("the hanging one did not take all that it was to") == 1
+    assert notes.closed
+    assert notes.kinds.count("EventStart") == notes.kinds.count("EventEnd")
 
 
 class SteppingClock:
@@ -396,6 +556,90 @@ def test_a_source_that_stalls_is_told_once_and_once_when_it_is_back(
     told = bench.told.getvalue()
     assert told.count("no audio has come from made up for") == 1
     assert told.count("audio comes from made up again") == 1
+
+
+def test_ctrl_c_while_sinks_take_the_rest_of_a_recording_leaves_them_their_patience(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closing = threading.Event()
+    close = FanOut.close
+
+    def noted_close(self: FanOut, stop: threading.Event, patience_seconds: float) -> None:
+        closing.set()
+        close(self, stop, patience_seconds)
+
+    monkeypatch.setattr(FanOut, "close", noted_close)
+
+    def interrupt(item: Item) -> None:
+        if isinstance(item, EventStart):
+            assert closing.wait(PATIENCE_SECONDS)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    notes = NotingSink(interrupt)
+    try:
+        code = bench.monitor(lambda _: sound(2.0, 2.0), notes).run()
+    except KeyboardInterrupt:
+        pytest.fail("it was interrupted at once")
+    assert code == 0
+    assert notes.kinds == ["EventStart", "EventEnd"]
+    assert notes.closed
+
+
+# --- Explanations -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unconfirmed(bench: Bench) -> Bench:
+    """A monitor to which two seconds of sound are too short for an event."""
+    bench.have(msgspec.structs.replace(ALERT_ON_SPEECH, confirm=(9, 9)))
+    bench.classifier.score = 0.9  # no window of it is sure
+    return bench
+
+
+def test_what_kept_a_class_from_alerting_is_told_with_its_time(unconfirmed: Bench) -> None:
+    notes = NotingSink()
+    monitor = unconfirmed.monitor(lambda _: sound(1.0, 3.0), notes, explain=True)
+    assert monitor.run() == 0
+    assert notes.items == []
+    told, summary = unconfirmed.told.getvalue().splitlines()
+    time, label, why = told.split("  ")
+    assert label == "Speech"
+    assert why.startswith("no alert: ")
+    assert why.endswith(" of 9 windows")
+    assert iso_time(1_000.0) <= time < iso_time(1_003.0)
+    assert summary.startswith("livetag: heard made up for 4.0 s")
+
+
+def test_what_kept_a_group_from_alerting_names_it_and_its_member(unconfirmed: Bench) -> None:
+    voices = {"groups": {"voices": ("Music", "Speech")}, "alert": ("voices",), "confirm": (9, 9)}
+    unconfirmed.have(msgspec.structs.replace(ALERT_ON_SPEECH, **voices))
+    assert unconfirmed.monitor(lambda _: sound(1.0, 3.0), NotingSink(), explain=True).run() == 0
+    told, _ = unconfirmed.told.getvalue().splitlines()
+    _, name, why = told.split("  ")
+    assert name == "voices: Speech"
+    assert why.endswith(" of 9 windows")
+
+
+def test_nothing_is_explained_unasked(unconfirmed: Bench) -> None:
+    assert unconfirmed.monitor(lambda _: sound(1.0, 3.0), NotingSink()).run() == 0
+    assert unconfirmed.told.getvalue().count("\n") == 1
+
+
+def test_the_dashboard_shows_explanations_instead(unconfirmed: Bench) -> None:
+    file = io.StringIO()
+    console = Console(file=file, width=100, height=30, force_terminal=True, highlight=False)
+
+    def blocks(_: threading.Event) -> Iterator[AudioBlock]:
+        yield from sound(1.0, 3.0)
+        wait_until(lambda: " of 9 windows" in file.getvalue())  # it is drawn while this waits
+
+    monitor = unconfirmed.monitor(
+        blocks, NotingSink(), console=console, dashboard_top=5, explain=True
+    )
+    assert monitor.run() == 0
+    screen, after = file.getvalue().split("\x1b[?1049l")
+    assert " of 9 windows" in screen
+    assert "no alert" not in screen + after
 
 
 # --- The dashboard ------------------------------------------------------------------------------

@@ -3,17 +3,20 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
 import soxr
 from conftest import FakeClassifier
 
-from livetag.detector import Detector
+from livetag.detector import OFFSET_HEARD_SECONDS, Detector
 from livetag.events import (
     AudioBlock,
+    EventAlert,
     EventEnd,
     EventStart,
+    Explanation,
     FloatArray,
     Gap,
     Item,
@@ -22,14 +25,27 @@ from livetag.events import (
     Scores,
 )
 from livetag.pipeline import analyze
+from livetag.rules import resolve
+from livetag.schema import convert
 from livetag.sources.base import numbered
 from livetag.sources.demo import demo_chunks
-from livetag.yamnet.classifier import Classifier, LiteRTClassifier
+from livetag.yamnet.classifier import Classifier, LiteRTClassifier, Prediction
 from livetag.yamnet.features import log_mel_spectrogram, padding, patches
 from livetag.yamnet.labels import ClassMap
 from livetag.yamnet.params import Params
 
 RATE_HZ = 16_000
+ONE_WINDOW_EACH: dict[str, Any] = {
+    "threshold": 0.5,
+    "release": 0.5,
+    "confirm": (1, 1),
+    "sure": 1.0,
+    "short": (),
+    "hold_seconds": 0.5,
+    "max_seconds": 1_000.0,
+    "cooldown_seconds": 0.0,
+    "alert": (),
+}
 
 
 def loud(seconds: float, rate_hz: int = RATE_HZ) -> FloatArray:
@@ -51,9 +67,12 @@ def analysis(
     classifier: Classifier | None = None,
     hop_seconds: float = 0.48,
     rate_hz: int = RATE_HZ,
+    **values: Any,
 ) -> Iterator[Item]:
+    """What the pipeline makes of blocks, by rules that are set here and not the defaults."""
     params = Params(patch_hop_seconds=hop_seconds)
-    detector = Detector(labels, params, 0.5, {}, hold_seconds=0.5)
+    config = convert(ONE_WINDOW_EACH | values, "the test")
+    detector = Detector(resolve(config, labels), params)
     return analyze(blocks, rate_hz, classifier or FakeClassifier(), detector, params)
 
 
@@ -62,11 +81,17 @@ def scores_of(items: Iterable[Item]) -> list[Scores]:
 
 
 def records_of(items: Iterable[Item]) -> list[Record]:
-    return [item for item in items if not isinstance(item, Level | Scores)]
+    kinds = EventStart | EventAlert | EventEnd | Gap
+    return [item for item in items if isinstance(item, kinds)]
 
 
 def levels_of(items: Iterable[Item]) -> list[Level]:
     return [item for item in items if isinstance(item, Level)]
+
+
+def levels_in(items: Iterable[Item]) -> list[float]:
+    """The level of each window."""
+    return [item.level_dbfs for item in scores_of(items)]
 
 
 def first_seconds(seconds: int) -> FloatArray:
@@ -93,6 +118,7 @@ def test_scores_and_events_are_the_same_however_the_audio_is_split(
             assert (ours.start_s, ours.end_s) == (theirs.start_s, theirs.end_s)
             assert np.array_equal(ours.scores, theirs.scores)
             assert np.array_equal(ours.embedding, theirs.embedding)
+            assert ours.level_dbfs == theirs.level_dbfs
 
 
 @pytest.mark.parametrize("rate_hz", [16_000, 44_100])
@@ -116,8 +142,26 @@ def test_windows_are_those_of_the_whole_recording(
 def test_a_window_comes_with_the_block_that_completes_it(labels: ClassMap) -> None:
     """Not a block later: what is late here is late for everybody."""
     blocks = numbered(split(loud(0.975), 1_560))
-    kinds = [type(item).__name__ for item in islice(analysis(blocks, labels), 12)]
-    assert kinds == ["Level"] * 10 + ["Scores", "EventStart"]
+    kinds = [type(item).__name__ for item in islice(analysis(blocks, labels), 22)]
+    assert kinds == ["AudioBlock", "Level"] * 10 + ["Scores", "EventStart"]
+
+
+def test_every_block_with_audio_is_passed_on_as_it_came(labels: ClassMap) -> None:
+    blocks = with_gap(loud(1.0), 800, quiet(0.5))
+    blocks.insert(3, AudioBlock(np.empty(0, np.float32), blocks[3].first_sample, wall_time=7.0))
+    passed = [item for item in analysis(blocks, labels) if isinstance(item, AudioBlock)]
+    assert len(passed) == 15
+    assert all(ours is theirs for ours, theirs in zip(passed, blocks[:3] + blocks[4:], strict=True))
+
+
+def test_a_block_comes_before_what_is_heard_in_it(labels: ClassMap) -> None:
+    """What keeps the sound of an event has it when the event begins."""
+    heard = 0
+    for item in analysis(numbered(split(loud(3.0), 1_283)), labels):
+        if isinstance(item, AudioBlock):
+            heard = item.first_sample + len(item.samples)
+        elif isinstance(item, Scores) and item.captured_at is not None:
+            assert item.end_s * RATE_HZ <= heard
 
 
 def test_a_window_knows_when_its_last_sample_was_captured(labels: ClassMap) -> None:
@@ -137,9 +181,32 @@ def test_the_last_window_is_padded_and_events_end_with_the_audio(labels: ClassMa
     start, end = records_of(items)
     assert isinstance(start, EventStart)
     assert isinstance(end, EventEnd)
-    assert end.end_s == pytest.approx(0.96)  # its last window's start and a hop
+    assert end.end_s == pytest.approx(min(0.48 + OFFSET_HEARD_SECONDS + 0.24, 1.2))
     short = list(analysis(numbered([loud(0.3)]), labels, hop_seconds=0.48))
     assert [record.end_s for record in records_of(short) if isinstance(record, EventEnd)] == [0.3]
+
+
+class SharpClassifier(FakeClassifier):
+    """Hears anything that is loud for a hundredth of a second."""
+
+    def __call__(self, patch: FloatArray) -> Prediction:
+        scores = np.zeros(521, np.float32)
+        scores[self.index] = float(patch.max() > -5.0)
+        return Prediction(scores, np.zeros(1024, np.float32))
+
+
+@pytest.mark.parametrize("hop_seconds", [0.1, 0.48, 0.96])
+@pytest.mark.parametrize("seconds", [0.5, 1.06, 1.5, 2.0, 2.5])
+def test_no_event_lies_outside_the_audio(
+    hop_seconds: float, seconds: float, labels: ClassMap
+) -> None:
+    """Though the last window does, padded as it is."""
+    samples = np.concatenate((quiet(seconds - 0.05), loud(0.05)))
+    items = analysis(numbered([samples]), labels, SharpClassifier(), hop_seconds)
+    (start, end) = records_of(items)
+    assert isinstance(start, EventStart)
+    assert isinstance(end, EventEnd)
+    assert start.start_s <= end.end_s <= seconds
 
 
 def test_no_audio_gives_nothing(labels: ClassMap) -> None:
@@ -163,6 +230,41 @@ def test_levels_of_a_full_scale_sine_of_silence_and_of_clipping(labels: ClassMap
     assert clipped.clipped  # negative full scale, too
     assert (clipped.rms_dbfs, clipped.peak_dbfs) == (0.0, 0.0)
     assert [level.end_s for level in (full, half, silent, clipped)] == [0.1, 0.2, 0.3, 0.4]
+
+
+def test_a_window_has_the_level_of_its_loudest_tenth(labels: ClassMap) -> None:
+    """Of what the network hears: at its own rate, and however the audio came."""
+    knock = np.concatenate((quiet(1.0), 0.5 * loud(0.2), quiet(1.8)))
+    levels = levels_in(analysis(numbered(split(knock, 1_283)), labels))
+    expected = 20 * math.log10(0.25 / math.sqrt(3))  # of even noise with this peak
+    heard = [level for level in levels if level > -math.inf]
+    assert levels[0] == -math.inf
+    assert len(heard) == 2  # that begin at 0.48 and 0.96 s
+    assert heard == pytest.approx([expected, expected], abs=0.5)
+
+
+def test_the_padding_of_the_last_window_does_not_make_it_quieter(labels: ClassMap) -> None:
+    first, last = levels_in(analysis(numbered([loud(1.2)]), labels))
+    assert last == pytest.approx(first, abs=0.3)
+
+
+def test_a_level_at_another_rate_is_that_of_the_same_sound(labels: ClassMap) -> None:
+    time_s = np.arange(2 * 48_000) / 48_000
+    sine = np.sin(2 * np.pi * 1_000 * time_s).astype(np.float32)
+    levels = levels_in(analysis(numbered(split(sine, 999)), labels, rate_hz=48_000))
+    assert levels == pytest.approx([-3.01] * len(levels), abs=0.05)
+
+
+def test_what_is_quieter_than_its_least_level_is_no_event_and_is_explained(
+    labels: ClassMap,
+) -> None:
+    blocks = list(numbered([loud(2.0)]))
+    (level,) = {round(level) for level in levels_in(analysis(blocks, labels))}
+    assert records_of(analysis(blocks, labels, min_level_dbfs=level - 3.0, alert=["Speech"]))
+    items = list(analysis(blocks, labels, min_level_dbfs=level + 3.0, alert=["Speech"]))
+    assert records_of(items) == []
+    (explanation,) = [item for item in items if isinstance(item, Explanation)]
+    assert explanation.why == f"level {level} of {level + 3} dBFS"
 
 
 # --- Gaps ---------------------------------------------------------------------------------------

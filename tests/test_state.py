@@ -1,27 +1,42 @@
 """What the monitor knows at a moment: levels that hold, rankings, rates, what is sounding."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from livetag.events import EventEnd, EventStart, FloatArray, Gap, Level, Scores
+from livetag.events import (
+    EventAlert,
+    EventEnd,
+    EventStart,
+    Explanation,
+    FloatArray,
+    Gap,
+    Level,
+    Scores,
+)
+from livetag.rules import resolve
+from livetag.schema import Config, Rule
 from livetag.state import MonitorState
 from livetag.yamnet.labels import ClassMap
 from livetag.yamnet.params import Params
 
-SPEECH, DOG, SIREN = 0, 69, 390
+SPEECH, DOG, BARK, MUSIC, SIREN = 0, 69, 70, 132, 390
+
+
+def state_of(config: Config, labels: ClassMap) -> MonitorState:
+    return MonitorState(
+        rules=resolve(config, labels),
+        params=Params(patch_hop_seconds=0.5),
+        source_name="mic",
+        rate_hz=48_000,
+        started_at=100.0,
+    )
 
 
 @pytest.fixture
 def state(labels: ClassMap) -> MonitorState:
-    return MonitorState(
-        labels=labels,
-        params=Params(patch_hop_seconds=0.5),
-        source_name="mic",
-        rate_hz=48_000,
-        alert_thresholds={DOG: 0.3},
-        threshold=0.6,
-        started_at=100.0,
-    )
+    return state_of(Config(threshold=0.6, alert=("Dog=0.3",)), labels)
 
 
 def level(peak_dbfs: float, end_s: float = 1.0, clipped: bool = False) -> Level:
@@ -32,11 +47,15 @@ def scores(captured_at: float | None = None, **by_index: float) -> Scores:
     row: FloatArray = np.zeros(521, np.float32)
     for name, score in by_index.items():
         row[int(name[1:])] = score
-    return Scores(0.0, 0.975, row, np.zeros(1024, np.float32), captured_at)
+    return Scores(0.0, 0.975, row, np.zeros(1024, np.float32), -30.0, captured_at)
 
 
 def start(labels: ClassMap, index: int = DOG, start_s: float = 1.0) -> EventStart:
-    return EventStart(labels[index], 1_000.0, start_s, 0.9, 0.3, alert=index == DOG)
+    return EventStart(labels[index], 1_000.0, start_s, 0.9, 0.3, -30.0, alert=index == DOG)
+
+
+def end(of: EventStart) -> EventEnd:
+    return EventEnd(of, 1_003.0, 3.0, 0.9, 0.9, 4, -30.0, of.alert)
 
 
 def test_the_peak_is_held_for_a_while_and_then_falls(state: MonitorState) -> None:
@@ -123,10 +142,58 @@ def test_events_sound_until_they_end_and_alerts_are_kept(
     state.apply(level(-20.0, end_s=4.0), 103.0)
     assert list(state.sounding.values()) == [dog, speech]
     assert [state.sounding_for(event) for event in (dog, speech)] == [3.0, 1.5]
-    state.apply(EventEnd(dog, 1_003.0, 3.0, 0.9, 0.9, 4), 104.0)
+    state.apply(end(dog), 104.0)
     assert list(state.sounding.values()) == [speech]
     assert list(state.latest_alerts) == [dog]
     assert (state.events, state.alerts) == (2, 1)
+
+
+def test_a_late_alert_counts_when_it_comes_and_marks_the_event_that_sounds(
+    state: MonitorState, labels: ClassMap
+) -> None:
+    withheld = replace(start(labels), alert=False, withheld="cooldown 3 s")
+    state.apply(withheld, 101.0)
+    assert (state.events, state.alerts, list(state.latest_alerts)) == (1, 0, [])
+    state.apply(EventAlert(withheld, 1_003.0, 4.0, 0.7), 104.0)
+    assert (state.events, state.alerts) == (1, 1)
+    (alert,), (sounding,) = state.latest_alerts, state.sounding.values()
+    assert (alert.time, alert.score, alert.alert) == (1_003.0, 0.7, True)
+    assert sounding.alert
+    state.apply(level(-20.0, end_s=6.0), 106.0)
+    assert state.sounding_for(sounding) == 5.0  # since the sound began, not the alert
+    state.apply(replace(end(withheld), alert=True), 107.0)
+    assert state.sounding == {}
+
+
+def test_a_group_and_its_members_sound_and_end_apart(labels: ClassMap) -> None:
+    state = state_of(Config(groups={"pets": ("Dog", "Bark")}, alert=("pets", "Dog")), labels)
+    dog, bark = start(labels, DOG), start(labels, BARK)
+    pets = replace(dog, group="pets")
+    for event in (dog, pets, bark):
+        state.apply(event, 101.0)
+    assert list(state.sounding.values()) == [dog, pets, bark]
+    state.apply(end(dog), 102.0)
+    assert list(state.sounding.values()) == [pets, bark]
+    # The group's next event may be another member's: what it is of is the group.
+    state.apply(end(pets), 103.0)
+    state.apply(replace(bark, group="pets"), 103.0)
+    state.apply(end(bark), 104.0)
+    assert list(state.sounding.values()) == [replace(bark, group="pets")]
+
+
+def test_two_groups_with_one_sound_end_apart(state: MonitorState, labels: ClassMap) -> None:
+    pets, noises = (replace(start(labels), group=group) for group in ("pets", "noises"))
+    for event in (pets, noises):
+        state.apply(event, 101.0)
+    state.apply(end(pets), 102.0)
+    assert list(state.sounding.values()) == [noises]
+
+
+def test_explanations_are_kept_and_are_no_events(state: MonitorState, labels: ClassMap) -> None:
+    told = Explanation(labels[DOG], 1_000.0, 1.0, 0.27, "0.27 of 0.30")
+    state.apply(told, 101.0)
+    assert list(state.explanations) == [told]
+    assert (state.events, state.alerts, state.sounding) == (0, 0, {})
 
 
 def test_lost_audio_adds_up(state: MonitorState) -> None:
@@ -135,8 +202,45 @@ def test_lost_audio_adds_up(state: MonitorState) -> None:
     assert (state.gaps, state.lost_seconds) == (2, 1.75)
 
 
+# --- What the rules say -------------------------------------------------------------------------
+
+
 def test_a_class_has_its_alert_s_threshold_or_the_common_one(state: MonitorState) -> None:
-    assert (state.threshold_of(DOG), state.threshold_of(SIREN)) == (0.3, 0.6)
+    assert [state.thresholds[index] for index in (DOG, SIREN)] == [0.3, 0.6]
+    assert state.alerting == {DOG}
+
+
+def test_a_group_s_members_have_its_threshold_and_alert(labels: ClassMap) -> None:
+    config = Config(
+        threshold=0.6,
+        alert=(),
+        groups={"pets": ("Dog", "Bark"), "unused": ("Siren",)},
+        rule=(Rule(group="pets", threshold=0.2),),
+    )
+    state = state_of(config, labels)
+    assert [state.thresholds[index] for index in (DOG, BARK, SIREN)] == [0.2, 0.2, 0.6]
+    assert state.alerting == {DOG, BARK}
+
+
+@pytest.mark.parametrize(
+    ("config", "listed"),
+    [
+        (Config(alert=()), [SPEECH, MUSIC, DOG]),
+        (Config(alert=(), ignore=("Speech",)), [MUSIC, DOG]),
+        (Config(alert=(), watch=("Music", "Siren")), [MUSIC]),
+        (Config(alert=("Dog",), watch=("Music",)), [MUSIC, DOG]),  # what alerts is watched anyway
+        (Config(alert=("Dog",), watch=("Music", "Dog"), ignore=("Dog",)), [MUSIC]),
+        (Config(alert=("pets",), watch=("Music",), groups={"pets": ("Dog",)}), [MUSIC, DOG]),
+        (Config(alert=(), watch=("pets",), groups={"pets": ("Dog",)}), [DOG]),
+    ],
+)
+def test_classes_that_are_ignored_or_not_watched_are_not_ranked(
+    config: Config, listed: list[int], labels: ClassMap
+) -> None:
+    state = state_of(config, labels)
+    state.apply(scores(i0=0.9, i132=0.8, i69=0.7), 100.0)
+    assert list(state.top(10)) == listed
+    assert list(state.top(1)) == listed[:1]  # an ignored class takes no room either
 
 
 def test_what_is_kept_does_not_grow_for_ever(state: MonitorState, labels: ClassMap) -> None:
@@ -144,9 +248,16 @@ def test_what_is_kept_does_not_grow_for_ever(state: MonitorState, labels: ClassM
         now = 100.0 + number / 2
         state.apply(scores(captured_at=now), now)
         state.apply(start(labels), now)
+        state.apply(Explanation(labels[DOG], now, now, 0.2, "0.20 of 0.30"), now)
         state.notice(str(number), now)
         state.tick(now)
     assert len(state.history()) == 60
-    kept = (state.latest_alerts, state.notices, state._latencies, state._window_times)
+    kept = (
+        state.latest_alerts,
+        state.explanations,
+        state.notices,
+        state._latencies,
+        state._window_times,
+    )
     assert all(len(of) <= 100 for of in kept)
     assert state.windows_per_second == pytest.approx(2.0, abs=0.2)

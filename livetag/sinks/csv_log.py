@@ -1,12 +1,13 @@
 """The event log: one CSV row for each event as it ends, appended and flushed."""
 
 import csv
+import io
 from pathlib import Path
-from typing import TextIO
 
-from livetag.errors import LivetagError, UsageError
-from livetag.events import EventEnd, Record
-from livetag.sinks.base import iso_time, rounded, score
+from livetag.events import EventEnd, Item
+from livetag.logfile import LogFile, LogFormat
+from livetag.records import iso_time, rounded, score
+from livetag.sinks.base import EVERYTHING, Selection
 
 COLUMNS = (
     "start",
@@ -21,63 +22,54 @@ COLUMNS = (
     "threshold",
     "source",
 )
+FORMAT = LogFormat(header=",".join(COLUMNS), quoted=True)
+
+_LINE_END = "\r\n"  # what `csv` puts in quotes where a name holds it; none of it is written
 
 
 class CsvSink:
-    """Appends to a log, which gets its header when it is new."""
+    """Appends to a log, each of whose files has the header once."""
 
-    def __init__(self, path: Path, source: str) -> None:
+    takes: tuple[type, ...] = (EventEnd,)
+
+    def __init__(
+        self,
+        path: Path,
+        source: str,
+        selection: Selection = EVERYTHING,
+        max_megabytes: float | None = None,
+        opened_at: float | None = None,
+    ) -> None:
         """Open the log. Raises `UsageError` where the file is something else, or `LivetagError`."""
         self.name = str(path)
         self._source = source
-        try:
-            self._file = _open_log(path)
-        except OSError as error:
-            raise LivetagError(f"the log {path} cannot be written: {error.strerror}") from error
-        self._writer = csv.writer(self._file, lineterminator="\n")
+        self._selection = selection
+        self._file = LogFile(path, FORMAT, max_megabytes, opened_at)
 
-    def write(self, record: Record) -> None:
-        if not isinstance(record, EventEnd):
-            return
-        start = record.start
-        self._writer.writerow(
-            (
-                iso_time(start.time),
-                iso_time(record.end_time),
-                rounded(start.start_s),
-                rounded(record.end_s),
-                start.label.index,
-                start.label.mid,
-                start.label.name,
-                score(record.peak_score),
-                score(record.mean_score),
-                score(start.threshold),
-                self._source,
-            )
-        )
-        self._file.flush()
+    def write(self, item: Item) -> None:
+        if isinstance(item, EventEnd) and self._selection.wants(item):
+            self._file.write(_row(item, self._source), item.start.time)
 
     def close(self) -> None:
         self._file.close()
 
 
-def _open_log(path: Path) -> TextIO:
-    header = ",".join(COLUMNS)
-    last_line = b""
-    if path.is_file() and path.stat().st_size:
-        with path.open("rb") as existing:
-            first_line = existing.readline(1_000).strip().decode("utf-8", "replace")
-            existing.seek(max(0, path.stat().st_size - 4_096))
-            last_line = existing.read().rpartition(b"\n")[2]
-        if first_line != header:
-            raise UsageError(
-                f"{path} is not a log of livetag's (its first line differs): name another --csv"
-            )
-        header = ""
-    file = path.open("a", newline="", encoding="utf-8", errors="backslashreplace")
-    if last_line:  # a row cut short by a crash keeps its line to itself
-        file.write('"\n' if last_line.count(b'"') % 2 else "\n")
-    if header:
-        file.write(header + "\n")
-    file.flush()
-    return file
+def _row(end: EventEnd, source: str) -> str:
+    start = end.start
+    row = io.StringIO(newline="")
+    csv.writer(row, lineterminator=_LINE_END).writerow(
+        (
+            iso_time(start.time),
+            iso_time(end.end_time),
+            rounded(start.start_s),
+            rounded(end.end_s),
+            start.label.index,
+            start.label.mid,
+            start.label.name,
+            score(end.peak_score),
+            score(end.mean_score),
+            score(start.threshold),
+            source,
+        )
+    )
+    return row.getvalue().removesuffix(_LINE_END)

@@ -20,6 +20,8 @@ class Source(Protocol):
 
     name: str
     rate_hz: int
+    live: bool
+    """Whether the audio comes when it comes, and is lost where nobody takes it."""
     failure: LivetagError | None
     """Why the blocks ended early; None where they simply ended or were stopped."""
 
@@ -32,11 +34,13 @@ class Source(Protocol):
         ...
 
 
-def numbered(chunks: Iterable[FloatArray]) -> Iterator[AudioBlock]:
-    """Chunks in a row as blocks; the first one gets the wall-clock time of now."""
+def numbered(chunks: Iterable[FloatArray], began: float | None = None) -> Iterator[AudioBlock]:
+    """Chunks in a row as blocks; the first one gets the UNIX time `began`, or that of now."""
     position = 0
     for samples in chunks:
-        wall_time = time.time() if position == 0 else None
+        wall_time = None
+        if position == 0:
+            wall_time = time.time() if began is None else began
         yield AudioBlock(samples, position, wall_time=wall_time)
         position += len(samples)
 
@@ -49,10 +53,14 @@ def until_stopped(blocks: Iterable[AudioBlock], stop: threading.Event) -> Iterat
 
 
 def replayed(
-    chunks: Iterable[FloatArray], rate_hz: int, fast: bool, stop: threading.Event
+    chunks: Iterable[FloatArray],
+    rate_hz: int,
+    fast: bool,
+    began: float | None,
+    stop: threading.Event,
 ) -> Iterator[AudioBlock]:
     """A recording's chunks as blocks: at the pace of a microphone, or as fast as they go."""
-    blocks = numbered(chunks)
+    blocks = numbered(chunks, began)
     return until_stopped(blocks, stop) if fast else paced(blocks, rate_hz, stop)
 
 

@@ -17,11 +17,14 @@ from livetag.sources.demo_sounds import RATE_HZ, SPEECH_ASSET, demo_sounds
 class DemoSource:
     """Replays the demo, in real time or as fast as it can."""
 
-    def __init__(self, fast: bool) -> None:
+    live = False
+
+    def __init__(self, fast: bool, began: float | None = None) -> None:
         self.name = "demo"
         self.rate_hz = RATE_HZ
         self.failure: LivetagError | None = None
         self._fast = fast
+        self._began = began
 
     def __enter__(self) -> Self:
         return self
@@ -30,7 +33,7 @@ class DemoSource:
         """Nothing is open."""
 
     def blocks(self, stop: threading.Event) -> Iterator[AudioBlock]:
-        return replayed(demo_chunks(), self.rate_hz, self._fast, stop)
+        return replayed(demo_chunks(), self.rate_hz, self._fast, self._began, stop)
 
 
 def demo_chunks() -> Iterator[FloatArray]:

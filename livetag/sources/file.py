@@ -13,12 +13,18 @@ from livetag.sources.base import BLOCK_SECONDS, numbered, replayed
 
 
 class FileSource:
-    """Replays a recording, at the pace it was recorded or as fast as it can."""
+    """Replays a recording, at the pace it was recorded or as fast as it can.
 
-    def __init__(self, path: Path, fast: bool) -> None:
+    `began`: the UNIX time of its first sample; None for the moment its replay starts.
+    """
+
+    live = False
+
+    def __init__(self, path: Path, fast: bool, began: float | None = None) -> None:
         self.name = path.name
         self.failure: LivetagError | None = None
         self._fast = fast
+        self._began = began
         self._reader = AudioReader(path)
         self.rate_hz = self._reader.rate_hz
 
@@ -29,7 +35,7 @@ class FileSource:
         self._reader.close()
 
     def blocks(self, stop: threading.Event) -> Iterator[AudioBlock]:
-        return replayed(self._chunks(), self.rate_hz, self._fast, stop)
+        return replayed(self._chunks(), self.rate_hz, self._fast, self._began, stop)
 
     def _chunks(self) -> Iterator[FloatArray]:
         try:
@@ -45,9 +51,14 @@ class StdinSource:
     wait and nothing is lost.
     """
 
-    def __init__(self, raw_rate_hz: int | None, raw_channels: int) -> None:
+    live = False
+
+    def __init__(
+        self, raw_rate_hz: int | None, raw_channels: int, began: float | None = None
+    ) -> None:
         self.name = "standard input"
         self.failure: LivetagError | None = None
+        self._began = began
         self._reader = open_stdin(raw_rate_hz, raw_channels)
         self.rate_hz = self._reader.rate_hz
         self._queue: queue.Queue[FloatArray | None] = queue.Queue(maxsize=8)
@@ -61,7 +72,7 @@ class StdinSource:
         """The reading thread may wait for input that never comes: it ends with the process."""
 
     def blocks(self, stop: threading.Event) -> Iterator[AudioBlock]:
-        return numbered(self._chunks(stop))
+        return numbered(self._chunks(stop), self._began)
 
     def _read(self) -> None:
         try:

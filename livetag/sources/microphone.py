@@ -128,6 +128,8 @@ class _Stall:
 class Microphone:
     """A device that records, at its own rate, into a ring buffer."""
 
+    live = True
+
     def __init__(self, wanted: str | None, rate_hz: int | None = None) -> None:
         """`wanted`: index or part of a name; `rate_hz`: instead of the device's own rate."""
         device = find_device(wanted, input_devices())

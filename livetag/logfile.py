@@ -1,0 +1,233 @@
+"""`LogFile`: a text file that records are appended to, and that another follows by date or size.
+
+A path may hold `strftime`'s codes for numbers, in the machine's time zone: `events-%Y-%m-%d.csv` is
+a new file each day, `%Y/%m/events.csv` one each month, in a folder that is made for it. A percent
+sign itself is `%%`. Codes stand for digits alone, so that no date leads out of the folder.
+"""
+
+import contextlib
+import errno
+import io
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from livetag.errors import LivetagError, UsageError
+
+CODES = ("%Y", "%m", "%d", "%H", "%j", "%G", "%V")
+"""Year, month, day, hour, day of the year; ISO 8601's year and week. Nothing is shorter than an
+hour: the file would be another for each record."""
+
+_CODE = re.compile(r"%.?", re.DOTALL)
+_BYTES_PER_MEGABYTE = 1_000_000
+_LATE_SECONDS = 2 * 86_400.0
+_LONGEST_LINE = 4_096
+
+
+@dataclass(frozen=True)
+class LogFormat:
+    """What the files of one kind of log have in common.
+
+    `header`: the first line of each, if they have one. `first_line`: what the first line of a file
+    that is appended to has to match. `quoted`: fields may stand in double quotes. `one_stream`:
+    times count from a stream's start, so that nothing is appended to another run's file.
+    """
+
+    header: str = ""
+    first_line: re.Pattern[str] = re.compile("")
+    quoted: bool = False
+    one_stream: bool = False
+
+
+class _RefusedError(OSError):
+    """A file that holds something else. The message is in `strerror`, as in any `OSError`."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(errno.EEXIST, message)
+
+
+class LogFile:
+    """Appends records to the file that a pattern names at their time.
+
+    Records come by the end of what they tell of, and carry its start: one that began yesterday may
+    come after today's first. The log never goes back for it; it goes to the newer file. Only a time
+    more than two days before the newest, which no event can explain, is a clock that was set, and
+    is followed.
+
+    With `max_megabytes` (of 1,000,000 bytes), a file that a record would make larger is followed by
+    `events.2.csv`, then `events.3.csv`. A later run goes on with the last that is there. A record
+    is never split: one that is larger on its own has a file to itself.
+    """
+
+    def __init__(
+        self,
+        pattern: Path,
+        log_format: LogFormat,
+        max_megabytes: float | None = None,
+        opened_at: float | None = None,
+    ) -> None:
+        """Open the first file, the one for `opened_at` (UNIX time; None: now).
+
+        Raises `UsageError` where the pattern holds a code that is none of `CODES`, or the file is
+        something else, and `LivetagError` where it cannot be written.
+        """
+        check_codes(pattern)
+        self._pattern = pattern
+        self._suffix = "" if "%" in pattern.suffix else pattern.suffix
+        self._format = log_format
+        self._most_bytes = max_megabytes and max_megabytes * _BYTES_PER_MEGABYTE
+        self._newest: float | None = None  # the first record may be of any time: a recording's
+        self._base = self._base_at(time.time() if opened_at is None else opened_at)
+        self._number = 1
+        try:
+            self._make_folders(self._base)
+            self._number = self._last_number(self._base)
+            self._file = _opened(self.path, log_format)
+        except _RefusedError as error:
+            raise UsageError(error.strerror) from error
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise LivetagError(f"the log {self.path} cannot be written: {reason}") from error
+
+    @property
+    def path(self) -> Path:
+        """The file that is written at present."""
+        return self._numbered(self._base, self._number)
+
+    def write(self, record: str, at: float) -> None:
+        """Append a record of the UNIX time `at`; in the file when this returns.
+
+        `record` comes without its line's end. Text that is no UTF-8 is written as escapes. Raises
+        `OSError`, also where a file that the log has come to holds something else.
+        """
+        data = f"{record}\n".encode("utf-8", "backslashreplace")
+        self._follow_date(at)
+        while self._is_full_for(len(data)):
+            self._turn_to(self._base, self._number + 1)
+        self._file.write(data)
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _follow_date(self, at: float) -> None:
+        newest = self._newest
+        if newest is not None and newest - _LATE_SECONDS < at < newest:
+            return
+        base = self._base_at(at)
+        if base != self._base:
+            try:
+                self._make_folders(base)
+                number = self._last_number(base)
+            except OSError as error:
+                raise _naming(base, error) from error
+            self._turn_to(base, number)
+        self._newest = at
+
+    def _is_full_for(self, length: int) -> bool:
+        if self._most_bytes is None:
+            return False
+        size = os.fstat(self._file.fileno()).st_size
+        return size > len(_header_line(self._format)) and size + length > self._most_bytes
+
+    def _turn_to(self, base: Path, number: int) -> None:
+        """Open another file and close this one; where that fails, this one stays."""
+        path = self._numbered(base, number)
+        try:
+            following = _opened(path, self._format)
+        except _RefusedError:
+            raise
+        except OSError as error:
+            raise _naming(path, error) from error
+        finished, self._file = self._file, following
+        self._base, self._number = base, number
+        finished.close()
+
+    def _base_at(self, at: float) -> Path:
+        """The path for a UNIX time, without a number."""
+        return Path(*(_expanded(part, at) for part in self._pattern.parts))
+
+    def _make_folders(self, base: Path) -> None:
+        """Make the folders that dates name, and those below; the others are the user's to make."""
+        named = [set(_CODE.findall(part)) - {"%%"} for part in self._pattern.parts]
+        for depth in range(1, len(base.parts)):
+            if any(named[:depth]):
+                Path(*base.parts[:depth]).mkdir(exist_ok=True)
+
+    def _numbered(self, base: Path, number: int) -> Path:
+        if number == 1:
+            return base
+        stem = base.name.removesuffix(self._suffix)
+        return base.with_name(f"{stem}.{number}{self._suffix}")
+
+    def _last_number(self, base: Path) -> int:
+        """The number of the last file that is there; 1 for none."""
+        if self._most_bytes is None:
+            return 1
+        stem = base.name.removesuffix(self._suffix)
+        name = re.compile(rf"{re.escape(stem)}\.([1-9][0-9]{{0,8}}){re.escape(self._suffix)}")
+        found = (name.fullmatch(path.name) for path in base.parent.iterdir())
+        return max((int(match[1]) for match in found if match), default=1)
+
+
+def check_codes(pattern: Path) -> None:
+    for code in _CODE.findall(str(pattern)):
+        if code not in (*CODES, "%%"):
+            raise UsageError(
+                f"{pattern}: {code!r} is no date: there are {', '.join(CODES)}, as in "
+                "events-%Y-%m-%d.csv; a percent sign itself is written %%"
+            )
+
+
+def _expanded(part: str, at: float) -> str:
+    """One part of a pattern at a UNIX time. Code by code: a name may hold what no locale can."""
+    local = time.localtime(at)
+    return _CODE.sub(lambda code: "%" if code[0] == "%%" else time.strftime(code[0], local), part)
+
+
+def _opened(path: Path, log_format: LogFormat) -> io.BufferedWriter:
+    """A file to append to: with its header where it is new, its last line whole where it is not."""
+    holds_something = path.is_file() and path.stat().st_size > 0
+    beginning = _mended(path, log_format) if holds_something else _header_line(log_format)
+    file = path.open("ab")
+    try:
+        file.write(beginning)
+        file.flush()
+    except OSError:
+        with contextlib.suppress(OSError):  # it would be written once more, and fail once more
+            file.close()
+        raise
+    return file
+
+
+def _mended(path: Path, log_format: LogFormat) -> bytes:
+    """What closes the last line, if a crash cut it short. Raises `_RefusedError`."""
+    if log_format.one_stream:
+        raise _RefusedError(
+            f"{path} is there already, and its times are another stream's: "
+            "name another file, or remove it"
+        )
+    with path.open("rb") as file:
+        first_line = file.readline(_LONGEST_LINE).strip().decode("utf-8", "replace")
+        file.seek(max(0, path.stat().st_size - _LONGEST_LINE))
+        last_line = file.read().rpartition(b"\n")[2]
+    if (log_format.header and first_line != log_format.header) or not log_format.first_line.match(
+        first_line
+    ):
+        raise _RefusedError(
+            f"{path} is not a log of livetag's (its first line differs): name another file"
+        )
+    if not last_line:
+        return b""
+    return b'"\n' if log_format.quoted and last_line.count(b'"') % 2 else b"\n"
+
+
+def _header_line(log_format: LogFormat) -> bytes:
+    return f"{log_format.header}\n".encode() if log_format.header else b""
+
+
+def _naming(path: Path, error: OSError) -> OSError:
+    """The error with the file in its message: the user knows the pattern alone."""
+    return OSError(error.errno, f"{path}: {error.strerror or error}")

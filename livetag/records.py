@@ -1,0 +1,82 @@
+"""Records as other programs read them: ISO times, rounded numbers, JSON objects."""
+
+from datetime import datetime
+from typing import Any
+
+from livetag.events import EventAlert, EventEnd, EventStart, Gap, Record
+
+
+def iso_time(unix_time: float) -> str:
+    """ISO 8601 in the machine's time zone, with milliseconds and offset."""
+    return datetime.fromtimestamp(unix_time).astimezone().isoformat(timespec="milliseconds")
+
+
+def rounded(seconds: float) -> float:
+    """Seconds to the millisecond, as records carry them."""
+    return round(seconds, 3)
+
+
+def score(value: float) -> float:
+    """Scores to four places: the runtimes agree to more, readers need less."""
+    return round(value, 4)
+
+
+def level(dbfs: float) -> float | None:
+    """A level to a tenth of a decibel; None for digital silence, which JSON has no number for."""
+    return round(dbfs, 1) if dbfs > float("-inf") else None
+
+
+def as_object(record: Record, source: str) -> dict[str, Any]:
+    """A record as the JSON object that users' scripts read."""
+    match record:
+        case EventStart():
+            return {"type": "event_start", **_start_fields(record, source)}
+        case EventAlert():
+            return {
+                "type": "event_alert",
+                **_start_fields(record.start, source),
+                "alert": True,
+                "alert_time": iso_time(record.time),
+                "alert_s": rounded(record.start_s),
+                "alert_score": score(record.score),
+            }
+        case EventEnd():
+            return {
+                "type": "event_end",
+                **_start_fields(record.start, source),
+                "alert": record.alert,
+                "level_dbfs": level(record.level_dbfs),
+                "end_time": iso_time(record.end_time),
+                "end_s": rounded(record.end_s),
+                "peak_score": score(record.peak_score),
+                "mean_score": score(record.mean_score),
+                "windows": record.windows,
+            }
+        case Gap():
+            return {
+                "type": "gap",
+                "time": iso_time(record.time),
+                "start_s": rounded(record.start_s),
+                "lost_seconds": rounded(record.lost_seconds),
+                "reason": record.reason,
+            }
+
+
+def _start_fields(start: EventStart, source: str) -> dict[str, Any]:
+    fields = {
+        "time": iso_time(start.time),
+        "start_s": rounded(start.start_s),
+        "label": start.label.name,
+        "index": start.label.index,
+        "mid": start.label.mid,
+        "score": score(start.score),
+        "threshold": score(start.threshold),
+        "alert": start.alert,
+        "source": source,
+        "level_dbfs": level(start.level_dbfs),
+    }
+    if start.group:
+        fields["group"] = start.group
+    if start.withheld:
+        fields["withheld"] = start.withheld
+    return fields

@@ -1,0 +1,297 @@
+"""What is decided for each class and each group of classes: the configuration's rules, resolved.
+
+A `Rule` has every value that the detector needs. `resolve` makes them from a `Config`: a rule's own
+key, else the key for all. Errors name the rule and the key.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from livetag import schema
+from livetag.errors import UsageError
+from livetag.yamnet.labels import ClassMap
+from livetag.yamnet.params import Params
+
+RELEASE_SHARE = 0.6
+"""Of the threshold, where no release is given; `config/default.toml` says what was measured."""
+CONFIRM_SECONDS = 1.92
+"""Half of the windows that start within this time of one another confirm an event by default."""
+_ONE_WINDOW = (1, 1)
+_HOURS = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\s*-\s*([01]?\d|2[0-4]):([0-5]\d)")
+_DAY_MINUTES = 24 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """A part of the day, in the machine's local time; over midnight where it ends before it begins.
+
+    `begin` and `end` are minutes of the day; the end is not part of it.
+    """
+
+    begin: int
+    end: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `22:00-07:00`. Raises `UsageError`."""
+        match = _HOURS.fullmatch(text.strip())
+        if match:
+            numbers = [int(number) for number in match.groups()]
+            begin, end = numbers[0] * 60 + numbers[1], numbers[2] * 60 + numbers[3]
+            if begin != end and end <= _DAY_MINUTES:
+                return cls(begin, end)
+        raise UsageError(f"hours: {text!r} is no part of the day, as 22:00-07:00 is")
+
+    def __contains__(self, unix_time: float) -> bool:
+        local = datetime.fromtimestamp(unix_time)
+        minute = local.hour * 60 + local.minute
+        if self.begin < self.end:
+            return self.begin <= minute < self.end
+        return minute >= self.begin or minute < self.end
+
+    def __str__(self) -> str:
+        begin, end = (f"{at // 60:02}:{at % 60:02}" for at in (self.begin, self.end))
+        return f"{begin}-{end}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one class, or one group, is decided on. `members` are class indices.
+
+    `reported`: its events are for the log and the dashboard; others serve another rule's `unless`.
+    """
+
+    members: tuple[int, ...]
+    group: str
+    reported: bool
+    alert: bool
+    threshold: float
+    release: float
+    confirm: tuple[int, int]
+    sure: float
+    hold_seconds: float
+    max_seconds: float
+    cooldown_seconds: float
+    unless: tuple[int, ...]
+    min_level_dbfs: float
+    hours: Hours | None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A rule for each class, in the order of the scores, then one for each group that has one."""
+
+    labels: ClassMap
+    all: tuple[Rule, ...]
+
+    @property
+    def considered(self) -> frozenset[int]:
+        """The classes that the dashboard and the log have anything to say of."""
+        return frozenset(index for rule in self.all if rule.reported for index in rule.members)
+
+    @property
+    def longest_confirmation(self) -> int:
+        """Windows that an event may wait for until it is confirmed."""
+        return max(rule.confirm[1] for rule in self.all)
+
+    def threshold_of(self, index: int) -> float:
+        """Where a class's mark stands on the dashboard: its own threshold, or its group's."""
+        return min(rule.threshold for rule in self._speaking_for(index))
+
+    @property
+    def alerting(self) -> frozenset[int]:
+        """The classes whose events, or whose group's, are alerts."""
+        return frozenset(index for rule in self.all if rule.alert for index in rule.members)
+
+    def _speaking_for(self, index: int) -> list[Rule]:
+        mine = [rule for rule in self.all if index in rule.members]
+        return [rule for rule in mine if rule.reported] or mine
+
+
+class Names:
+    """What a configuration may call classes: their own names, and those of its groups."""
+
+    def __init__(self, labels: ClassMap, groups: Mapping[str, Iterable[str]]) -> None:
+        """Raises `UsageError` for a group without members, or with a member that is no class."""
+        self._labels = labels
+        self.groups: dict[str, tuple[int, ...]] = {}
+        for name, members in groups.items():
+            where = f"groups: {name!r}"
+            indices = dict.fromkeys(self._class(member, where) for member in members)
+            if not indices or not name.strip():
+                raise UsageError(f"{where}: a group needs a name, and a label at least")
+            self.groups[name.strip()] = tuple(indices)
+
+    def indices(self, names: Iterable[str], where: str) -> frozenset[int]:
+        """The classes that a list names; a group's name stands for its members."""
+        found: set[int] = set()
+        for name in names:
+            found.update(self.groups.get(name.strip()) or (self._class(name, where),))
+        return frozenset(found)
+
+    def target(self, name: str, where: str) -> str | int:
+        """The group of that name, or the class's index: a group comes first."""
+        return name.strip() if name.strip() in self.groups else self._class(name, where)
+
+    def _class(self, name: str, where: str) -> int:
+        try:
+            return self._labels.find(name).index
+        except UsageError as error:
+            raise UsageError(f"{where}: {error}") from error
+
+
+def resolve(config: schema.Config, labels: ClassMap) -> Rules:
+    """The rules that a configuration makes. Raises `UsageError` that names the rule and the key."""
+    names = Names(labels, config.groups)
+    own = _own_rules(config, names)
+    scores = _alert_scores(config.alert, names)
+    ignored = names.indices(config.ignore, "ignore")
+    watched = names.indices(config.watch, "watch")
+    short = names.indices(config.short, "short")
+    targets: list[str | int] = [*range(len(labels))]
+    targets += [name for name in names.groups if name in own or name in scores]
+    in_groups = {index for name in targets[len(labels) :] for index in names.groups[str(name)]}
+    default = schema.Rule(alert="listed")
+    _check(default, config, "the configuration")
+    rules = []
+    for target in targets:
+        rule = own.get(target, default)
+        group = target if isinstance(target, str) else ""
+        members = names.groups[target] if isinstance(target, str) else (target,)
+        followed = tuple(index for index in members if index not in ignored)
+        listed = target in scores
+        alert = bool(followed) and (listed if rule.alert == "listed" else rule.alert is True)
+        asked = alert or target in own
+        spoken_for = not group and not asked and target in in_groups
+        rules.append(
+            _complete(
+                rule,
+                config,
+                members=followed or members,
+                group=group,
+                reported=bool(followed)
+                and not spoken_for
+                and (asked or not watched or not watched.isdisjoint(members)),
+                alert=alert,
+                threshold=scores.get(target),
+                short=short.issuperset(members),
+                unless=names.indices(
+                    config.unless if rule.unless is None else rule.unless,
+                    f"{_name(rule)}: unless" if rule.unless is not None else "unless",
+                ),
+            )
+        )
+    return Rules(labels, tuple(rules))
+
+
+def _own_rules(config: schema.Config, names: Names) -> dict[str | int, schema.Rule]:
+    """The `[[rule]]` tables by the class or the group that each is for."""
+    own: dict[str | int, schema.Rule] = {}
+    for number, rule in enumerate(config.rule, 1):
+        where = f"rule {number}"
+        if (rule.label is None) == (rule.group is None):
+            raise UsageError(f"{where}: it needs a label or a group, and not both")
+        if rule.group is not None and rule.group.strip() not in names.groups:
+            known = ", ".join(names.groups) or "none"
+            raise UsageError(f"{where}: there is no group {rule.group!r} (there are: {known})")
+        target: str | int
+        target = (rule.group or "").strip() or next(iter(names.indices([str(rule.label)], where)))
+        if rule.label is not None and rule.label.strip() in names.groups:
+            target = rule.label.strip()
+        if target in own:
+            raise UsageError(f"{where}: {_name(rule)} has a rule already: make them one")
+        _check(rule, config, f"{where} ({_name(rule)})")
+        own[target] = rule
+    return own
+
+
+def _name(rule: schema.Rule) -> str:
+    return str(rule.label or rule.group)
+
+
+def _check(rule: schema.Rule, config: schema.Config, where: str) -> None:
+    threshold, release = rule.threshold or config.threshold, rule.release or config.release
+    stated = rule.release is not None or not (rule.label or rule.group)
+    if stated and release is not None and release > threshold:
+        raise UsageError(f"{where}: the release {release:g} is above the threshold {threshold:g}")
+    needed, windows = rule.confirm or config.confirm or _ONE_WINDOW
+    if needed > windows:
+        raise UsageError(f"{where}: confirm: {needed} of {windows} windows cannot be")
+    if rule.hours is not None:
+        try:
+            Hours.parse(rule.hours)
+        except UsageError as error:
+            raise UsageError(f"{where}: {error}") from error
+
+
+def _complete(
+    rule: schema.Rule,
+    config: schema.Config,
+    *,
+    members: tuple[int, ...],
+    group: str,
+    reported: bool,
+    alert: bool,
+    threshold: float | None,
+    short: bool,
+    unless: frozenset[int],
+) -> Rule:
+    """A rule with every value: its own, else that for all."""
+
+    def value(key: str) -> float:
+        own = getattr(rule, key)
+        return float(getattr(config, key) if own is None else own)
+
+    level = config.min_level_dbfs if rule.min_level_dbfs is None else rule.min_level_dbfs
+    hours = config.hours if rule.hours is None else rule.hours
+    usual = max(config.threshold, config.short_threshold) if short else config.threshold
+    met = threshold or rule.threshold or usual
+    release = config.release if rule.release is None else rule.release
+    windows = _ONE_WINDOW if short else config.confirm or _half_of_the_windows(config)
+    return Rule(
+        members=members,
+        group=group,
+        reported=reported,
+        alert=alert,
+        threshold=met,
+        release=min(met, RELEASE_SHARE * met if release is None else release),
+        confirm=rule.confirm or windows,
+        sure=max(met, value("sure")),
+        hold_seconds=value("hold_seconds"),
+        max_seconds=value("max_seconds"),
+        cooldown_seconds=value("cooldown_seconds"),
+        unless=tuple(sorted(unless - set(members))),
+        min_level_dbfs=-math.inf if level is None else level,
+        hours=None if hours is None else Hours.parse(hours),
+    )
+
+
+def _half_of_the_windows(config: schema.Config) -> tuple[int, int]:
+    """At least half of those that start within `CONFIRM_SECONDS`: 3 of 5 at a hop of 0.48 s."""
+    hops = round(
+        CONFIRM_SECONDS / Params(patch_hop_seconds=config.patch_hop_seconds).patch_hop_seconds
+    )
+    return -(-(hops + 1) // 2), hops + 1
+
+
+def _alert_scores(alerts: Sequence[str], names: Names) -> dict[str | int, float | None]:
+    """What `LABEL` and `LABEL=SCORE` name, each with its score, None where it gives none.
+
+    Raises `UsageError` for an unknown label, or a score that is not above 0 and up to 1.
+    """
+    scores: dict[str | int, float | None] = {}
+    for alert in alerts:
+        name, equals, text = alert.rpartition("=")
+        target = names.target(name if equals else alert, "alert")
+        try:
+            score = float(text) if equals else None
+        except ValueError:
+            score = math.nan
+        if score is not None and not 0.0 < score <= 1.0:
+            raise UsageError(f"alert {alert!r}: the score has to be a number above 0 and up to 1")
+        scores[target] = score
+    return scores

@@ -1,0 +1,214 @@
+"""What a configuration may say: strict, typed, frozen. `config/default.toml` explains each key.
+
+A wrong type and a value out of range are a `UsageError` that names the key and where it stands.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from livetag.errors import UsageError
+
+DEFAULT_ALERTS = (
+    "Smoke detector, smoke alarm",
+    "Fire alarm",
+    "Siren",
+    "Glass",
+    "Shatter=0.4",
+    "Baby cry, infant cry",
+    "Dog",
+    "Doorbell",
+    "Knock",
+    "Screaming",
+    "Telephone",
+    "Gunshot, gunfire",
+)
+SHORT_SOUNDS = (
+    "Glass",
+    "Shatter",
+    "Smash, crash",
+    "Breaking",
+    "Gunshot, gunfire",
+    "Explosion",
+    "Knock",
+    "Slam",
+    "Thump, thud",
+    "Clapping",
+    "Finger snapping",
+    "Cough",
+    "Sneeze",
+)
+
+Score = Annotated[float, Meta(gt=0.0, le=1.0)]
+Seconds = Annotated[float, Meta(ge=0.0, le=86_400.0)]
+Megabytes = Annotated[float, Meta(gt=0.0, le=1e6)]
+Dbfs = Annotated[float, Meta(ge=-150.0, le=0.0)]
+Confirm = tuple[Annotated[int, Meta(ge=1, le=100)], Annotated[int, Meta(ge=1, le=100)]]
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the configuration."""
+
+
+class Rule(_Table, frozen=True, kw_only=True):
+    """How one class, or one group of classes, is decided on; what is not set is as for all.
+
+    `alert`: its events are alerts, are none, or are where the list of alerts names it ("listed").
+    """
+
+    label: str | None = None
+    group: str | None = None
+    alert: bool | Literal["listed"] = True
+    threshold: Score | None = None
+    release: Score | None = None
+    confirm: Confirm | None = None
+    sure: Score | None = None
+    hold_seconds: Seconds | None = None
+    max_seconds: Annotated[float, Meta(gt=0.0, le=86_400.0)] | None = None
+    cooldown_seconds: Seconds | None = None
+    unless: tuple[str, ...] | None = None
+    min_level_dbfs: Dbfs | None = None
+    hours: str | None = None
+
+
+class _Sink(_Table, frozen=True, kw_only=True, tag_field="kind"):
+    """What every `[[sink]]` has: which events go there."""
+
+    alerts_only: bool = False
+    labels: tuple[str, ...] = ()
+
+
+class TextLog(_Sink, frozen=True, kw_only=True):
+    """A text file; `path` may hold strftime's codes, for a new file each day."""
+
+    path: str
+    max_megabytes: Megabytes | None = None
+
+
+class CsvLog(TextLog, frozen=True, kw_only=True, tag="csv"):
+    """One CSV row for each event."""
+
+
+class JsonLinesLog(TextLog, frozen=True, kw_only=True, tag="jsonl"):
+    """One JSON object for each start, end and gap."""
+
+
+class AudacityLabels(TextLog, frozen=True, kw_only=True, tag="audacity"):
+    """A label track for Audacity."""
+
+
+class RavenTable(TextLog, frozen=True, kw_only=True, tag="raven"):
+    """A selection table for Raven."""
+
+
+class DcaseList(TextLog, frozen=True, kw_only=True, tag="dcase"):
+    """An event list as the DCASE challenges have it."""
+
+
+class HistoryLog(_Sink, frozen=True, kw_only=True, tag="history"):
+    """The SQLite history that `livetag history` reads; without a path, the user's own."""
+
+    path: str | None = None
+
+
+class Clips(_Sink, frozen=True, kw_only=True, tag="clips"):
+    """The sound of each event, as a file of its own in a folder."""
+
+    path: str
+    alerts_only: bool = True
+    format: Literal["flac", "wav"] = "flac"
+    pre_roll_seconds: Annotated[float, Meta(ge=0.0, le=60.0)] = 2.0
+    post_roll_seconds: Annotated[float, Meta(ge=0.0, le=60.0)] = 2.0
+    max_seconds: Annotated[float, Meta(gt=0.0, le=600.0)] = 30.0
+    never_with: tuple[str, ...] = ()
+    never_score: Score = 0.2
+    keep_days: Annotated[float, Meta(gt=0.0, le=36_500.0)] = 30.0
+    keep_megabytes: Megabytes = 1_000.0
+
+
+SinkTable = CsvLog | JsonLinesLog | AudacityLabels | RavenTable | DcaseList | HistoryLog | Clips
+
+
+class Config(_Table, frozen=True, kw_only=True):
+    """Every setting of `livetag monitor`."""
+
+    device: str | int | None = None
+    input: str | None = None
+    demo: bool = False
+    fast: bool = False
+    since: str | None = None
+    rate: Annotated[int, Meta(ge=1_000, le=768_000)] | None = None
+    channels: Annotated[int, Meta(ge=1, le=1_024)] = 1
+    duration_seconds: Annotated[float, Meta(gt=0.0, le=1e9)] | None = None
+    patch_hop_seconds: float = 0.48
+    threshold: Score = 0.25
+    release: Score | None = None
+    confirm: Confirm | None = None
+    sure: Score = 0.55
+    short: tuple[str, ...] = SHORT_SOUNDS
+    short_threshold: Score = 0.5
+    hold_seconds: Seconds = 3.0
+    max_seconds: Annotated[float, Meta(gt=0.0, le=86_400.0)] = 600.0
+    cooldown_seconds: Seconds = 10.0
+    unless: tuple[str, ...] = ()
+    min_level_dbfs: Dbfs | None = None
+    hours: str | None = None
+    alert: tuple[str, ...] = DEFAULT_ALERTS
+    watch: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    groups: dict[str, tuple[str, ...]] = {}
+    rule: tuple[Rule, ...] = ()
+    top: Annotated[int, Meta(ge=1, le=521)] = 10
+    dashboard: bool | None = None
+    explain: bool = False
+    json: bool = False
+    csv: str | None = None
+    jsonl: str | None = None
+    audacity: str | None = None
+    raven: str | None = None
+    dcase: str | None = None
+    history: bool | str = False
+    clips: str | None = None
+    sink: tuple[SinkTable, ...] = ()
+    weights: str | None = None
+
+
+_TABLE_NUMBER = re.compile(r"(?<=rule|sink)\[(\d+)\]")
+KEYS = Config.__struct_fields__
+LIST_KEYS = frozenset({"confirm", "short", "unless", "alert", "watch", "ignore"})
+"""Keys that hold a plain list."""
+TABLE_KEYS = ("groups", "rule", "sink")
+"""Keys that hold tables: in a file alone."""
+
+
+def convert(values: Mapping[str, Any], where: str, strict: bool = True) -> Config:
+    """Values as a `Config`, the defaults for what is missing. Raises `UsageError`."""
+    for key in values:
+        if key not in KEYS:
+            raise UsageError(f"{where}: there is no key {key!r}{_hint(key, KEYS)}")
+    try:
+        return msgspec.convert(values, Config, strict=strict)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$.")
+        key = _TABLE_NUMBER.sub(lambda match: f" {int(match[1]) + 1}", path.rstrip("`")) or "?"
+        raise UsageError(f"{where}: {key}: {message.replace('`', '')}") from error
+
+
+def _hint(key: str, keys: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(key, keys, n=1)
+    return f": did you mean {near[0]!r}?" if near else f" (there are: {', '.join(keys)})"
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a configuration file, for editors."""
+    return msgspec.json.schema(Config)
+
+
+def as_builtins(config: Config) -> dict[str, Any]:
+    """A configuration as plain dicts, lists, strings and numbers, key by key."""
+    values: dict[str, Any] = msgspec.to_builtins(config)
+    return values

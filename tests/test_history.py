@@ -1,0 +1,479 @@
+"""The history: every event kept as it ends, by several monitors at once, and found again."""
+
+import math
+import multiprocessing
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import livetag.history
+from livetag.errors import InputError, LivetagError, UsageError
+from livetag.events import EventEnd, EventStart, Gap, Item, Scores
+from livetag.history import SCHEMA_VERSION, HistoryWriter, Run
+from livetag.history_query import History, Query
+from livetag.sinks.base import EVERYTHING, Selection
+from livetag.sinks.history_log import HistorySink
+from livetag.yamnet.labels import Label
+
+NOON = 1_795_348_800.0  # 2026-11-22 12:00 UTC
+RUN = Run("USB Microphone", "0.2.0", "ab" * 32, "cache", 0.48, '{"top":10}')
+DOG = Label(69, "/m/0bt9lr", "Dog")
+BARK = Label(70, "/m/05tny_", "Bark")
+SPEECH = Label(0, "/m/09x0r", "Speech")
+
+
+def ended(
+    label: Label = DOG,
+    start_s: float = 12.48,
+    seconds: float = 2.88,
+    alert: bool = True,
+    group: str = "",
+    withheld: str = "",
+    level_dbfs: float = -31.26,
+    peak_score: float = 0.99004,
+) -> EventEnd:
+    """An event of a stream that began at noon."""
+    start = EventStart(
+        label, NOON + start_s, start_s, 0.9, 0.30000001192, level_dbfs, alert, group, withheld
+    )
+    end_s = start_s + seconds
+    return EventEnd(start, NOON + end_s, end_s, peak_score, 0.95, 6, level_dbfs, alert)
+
+
+def scores(end_s: float) -> Scores:
+    nothing = np.zeros(521, np.float32)
+    return Scores(end_s - 0.975, end_s, nothing, np.zeros(1024, np.float32), -60.0, None)
+
+
+def logged(path: Path, *items: Item, run: Run = RUN, selection: Selection = EVERYTHING) -> None:
+    sink = HistorySink(path, run, selection)
+    write_all(sink, items)
+    sink.close()
+
+
+def write_all(sink: HistorySink, items: Iterable[Item]) -> None:
+    for item in items:
+        sink.write(item)
+
+
+def rows(path: Path, statement: str) -> list[tuple[object, ...]]:
+    """What any other program reads there."""
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute(statement).fetchall()
+    finally:
+        connection.close()
+
+
+def labels_of(path: Path, query: Query) -> list[str]:
+    with History(path) as history:
+        return [event.label for event in history.events(query)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "history.sqlite"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits long for a lock."""
+    monkeypatch.setattr(livetag.history, "BUSY_SECONDS", 0.05)
+
+
+def test_an_event_is_found_again_with_all_that_is_known_of_it(path: Path) -> None:
+    logged(path, ended(BARK, group="dogs", alert=False, withheld="cooldown"))
+    with History(path) as history:
+        (event,) = history.events(Query())
+    assert (event.start, event.end) == (NOON + 12.48, NOON + 15.36)
+    assert (event.start_s, event.end_s, event.windows) == (12.48, 15.36, 6)
+    assert (event.index, event.mid, event.label, event.group) == (70, BARK.mid, "Bark", "dogs")
+    assert (event.peak_score, event.mean_score, event.threshold) == (0.99, 0.95, 0.3)
+    assert (event.alert, event.withheld, event.level_dbfs) == (False, "cooldown", -31.3)
+    assert (event.run, event.source) == (1, "USB Microphone")
+
+
+def test_digital_silence_has_no_level(path: Path) -> None:
+    logged(path, ended(level_dbfs=-math.inf))
+    with History(path) as history:
+        assert [event.level_dbfs for event in history.events(Query())] == [None]
+
+
+def test_any_tool_reads_the_times_with_sqlite_s_own_functions(path: Path) -> None:
+    logged(path, ended())
+    statement = """SELECT datetime(start, 'unixepoch'), round("end" - start, 2) FROM events"""
+    assert rows(path, statement) == [("2026-11-22 12:00:12", 2.88)]
+
+
+def test_a_run_says_what_was_running(path: Path) -> None:
+    logged(path, scores(60.0))
+    statement = (
+        "SELECT source, version, model_sha256, weights_source, hop_seconds,"
+        " json_extract(configuration, '$.top') FROM runs"
+    )
+    assert rows(path, statement) == [("USB Microphone", "0.2.0", "ab" * 32, "cache", 0.48, 10)]
+
+
+def test_gaps_are_kept(path: Path) -> None:
+    logged(path, Gap(NOON + 3.0, 3.0, 0.21, "overflow"))
+    with History(path) as history:
+        (gap,) = history.gaps(Query())
+        assert list(history.events(Query())) == []
+    assert (gap.start, gap.start_s, gap.lost_seconds) == (NOON + 3.0, 3.0, 0.21)
+    assert (gap.reason, gap.run, gap.source) == ("overflow", 1, "USB Microphone")
+
+
+def test_an_event_can_be_read_when_write_returns(path: Path) -> None:
+    sink = HistorySink(path, RUN)
+    for number in (1, 2):
+        sink.write(ended(start_s=10.0 * number))
+        assert len(labels_of(path, Query())) == number
+    sink.close()
+
+
+def test_a_sink_is_written_by_a_thread_of_its_own(path: Path) -> None:
+    sink = HistorySink(path, RUN)
+    failures: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            sink.write(ended())
+            sink.close()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    thread.join(30.0)
+    assert failures == []
+    assert labels_of(path, Query()) == ["Dog"]
+
+
+def test_a_run_that_is_killed_keeps_its_events_and_never_ended(path: Path) -> None:
+    program = (
+        "import os, signal, sys\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from pathlib import Path\n"
+        "from test_history import *\n"
+        f"sink = HistorySink(Path({str(path)!r}), RUN)\n"
+        "sink.write(ended(DOG)); sink.write(ended(SPEECH, 20.0))\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert labels_of(path, Query()) == ["Dog", "Speech"]
+    logged(path, ended(BARK, 30.0))
+    assert labels_of(path, Query()) == ["Dog", "Speech", "Bark"]
+    assert rows(path, "SELECT ended IS NULL, heard_until FROM runs") == [
+        (1, NOON + 22.88),
+        (0, NOON + 32.88),
+    ]
+
+
+def test_a_run_has_the_time_of_its_audio(path: Path) -> None:
+    """A recording of last night, replayed now and fast, was heard last night."""
+    logged(path, scores(5.0), ended(start_s=12.48), scores(3_600.0))
+    (row,) = rows(path, "SELECT started, heard_until, ended FROM runs")
+    assert row == pytest.approx((NOON, NOON + 3_600.0, NOON + 3_600.0), abs=1e-3)
+
+
+def test_a_run_in_which_nothing_happens_says_now_and_then_that_it_goes_on(path: Path) -> None:
+    writer = HistoryWriter(path, RUN, clock=lambda: NOON)
+    for second in range(200):
+        writer.heard(float(second))
+    with History(path) as history:
+        assert history.listening() == [(NOON, NOON + 180.0)]
+    writer.close()
+    with History(path) as history:
+        assert history.listening() == [(NOON, NOON + 199.0)]
+
+
+def test_what_a_sink_was_not_to_write_dates_its_run_all_the_same(path: Path) -> None:
+    told, untold = ended(), ended(SPEECH, 20.0, alert=False)
+    gap = Gap(NOON + 50.0, 50.0, 1.0, "stalled")
+    logged(path, untold, told, gap, selection=Selection(alerts_only=True))
+    with History(path) as history:
+        assert [event.label for event in history.events(Query())] == ["Dog"]
+        assert len(list(history.gaps(Query()))) == 1
+        assert history.listening() == [(NOON, NOON + 50.0)]
+
+
+def test_queries_choose_by_time_class_group_and_alert(path: Path) -> None:
+    logged(
+        path,
+        ended(SPEECH, 30.0, alert=False),
+        ended(DOG, 10.0),
+        ended(BARK, 20.0, group="dogs"),
+        ended(DOG, 40.0, alert=False),
+    )
+    assert labels_of(path, Query()) == ["Dog", "Bark", "Speech", "Dog"]
+    assert labels_of(path, Query(since=NOON + 20.0, until=NOON + 40.0)) == ["Bark", "Speech"]
+    assert labels_of(path, Query(classes={0, 70})) == ["Bark", "Speech"]
+    assert labels_of(path, Query(classes=set())) == []
+    assert labels_of(path, Query(groups={"dogs"})) == ["Bark"]
+    assert labels_of(path, Query(classes={0}, groups={"dogs", "cats"})) == ["Bark", "Speech"]
+    assert labels_of(path, Query(classes={69}, alerts_only=True)) == ["Dog"]
+
+
+@pytest.mark.parametrize("name", ["'); DROP TABLE events; --", "two\nlines", 'a "name"', "名前"])
+def test_any_name_is_kept_as_it_is(name: str, path: Path) -> None:
+    event = ended(Label(1, "/m/x", name), group=name, withheld=name)
+    logged(path, event, run=Run(name, "1", "", "", 0.48, "{}"))
+    with History(path) as history:
+        (found,) = history.events(Query(groups={name}))
+    assert {found.label, found.group, found.withheld, found.source} == {name}
+
+
+def test_a_source_whose_name_is_no_text_is_kept_all_the_same(path: Path) -> None:
+    """A file's name may hold any bytes; Python carries those that are no UTF-8 as surrogates."""
+    logged(path, ended(), run=Run("caf\udce9.wav", "1", "", "", 0.48, "{}"))
+    with History(path) as history:
+        (found,) = history.events(Query())
+    assert found.source.startswith("caf")
+    assert found.source.endswith(".wav")
+
+
+def test_a_summary_is_a_row_for_each_label_and_each_group(path: Path) -> None:
+    logged(
+        path,
+        ended(SPEECH, 0.0, 4.0, alert=False, peak_score=0.6),
+        ended(SPEECH, 50.0, 8.0, alert=False, peak_score=0.8),
+        ended(SPEECH, 60.0, 1.0, alert=False, peak_score=0.7),
+        ended(DOG, 10.0, 3.0),
+        ended(DOG, 20.0, 3.0, group="Dog"),
+        ended(BARK, 30.0, 5.0, group="Dog"),
+    )
+    with History(path) as history:
+        group, dog, speech = history.summary(Query())
+        (late,) = history.summary(Query(since=NOON + 55.0))
+    assert (group.name, group.is_group, group.events, group.alerts) == ("Dog", True, 2, 2)
+    assert (dog.name, dog.is_group, dog.events) == ("Dog", False, 1)
+    assert (speech.name, speech.events, speech.alerts) == ("Speech", 3, 0)
+    assert speech.total_seconds == pytest.approx(13.0)
+    assert speech.longest_seconds == pytest.approx(8.0)
+    assert (speech.highest_score, speech.last_start) == (0.8, NOON + 60.0)
+    assert speech.mean_peak_score == pytest.approx(0.7)
+    assert late.events == 1
+
+
+def test_events_are_counted_by_the_quarter_of_an_hour(path: Path) -> None:
+    logged(path, *(ended(start_s=start_s) for start_s in (0.0, 899.9, 900.0, 5_000.0)))
+    with History(path) as history:
+        assert list(history.quarters(Query())) == [
+            (int(NOON), 2),
+            (int(NOON) + 900, 1),
+            (int(NOON) + 4_500, 1),
+        ]
+        assert list(history.quarters(Query(classes={0}))) == []
+
+
+def test_it_listened_in_its_runs_but_not_in_their_long_gaps(path: Path) -> None:
+    logged(
+        path,
+        Gap(NOON + 100.0, 100.0, 5.0, "overflow"),
+        Gap(NOON + 1_000.0, 1_000.0, 3_600.0, "stalled"),
+        Gap(NOON + 6_000.0, 6_000.0, 700.0, "stalled"),
+        ended(start_s=8_000.0, seconds=10.0),
+    )
+    with History(path) as history:
+        assert history.listening() == [
+            (NOON, NOON + 1_000.0),
+            (NOON + 4_600.0, NOON + 6_000.0),
+            (NOON + 6_700.0, NOON + 8_010.0),
+        ]
+        assert history.listening(NOON + 500.0, NOON + 4_700.0) == [
+            (NOON + 500.0, NOON + 1_000.0),
+            (NOON + 4_600.0, NOON + 4_700.0),
+        ]
+        assert history.listening(since=NOON + 9_000.0) == []
+        assert history.listening(until=NOON) == []
+
+
+def test_where_two_monitors_listened_at_once_the_time_counts_once(path: Path) -> None:
+    for began, seconds in ((0.0, 1_000.0), (100.0, 50.0), (900.0, 300.0), (2_000.0, 10.0)):
+        writer = HistoryWriter(path, RUN, clock=lambda began=began: NOON + began)  # type: ignore[misc]
+        writer.heard(seconds)
+        writer.close()
+    with History(path) as history:
+        assert history.listening() == [
+            (NOON, NOON + 1_200.0),
+            (NOON + 2_000.0, NOON + 2_010.0),
+        ]
+
+
+def _write_many(path: Path, barrier: "multiprocessing.synchronize.Barrier", events: int) -> None:
+    barrier.wait(60.0)
+    logged(path, *(ended(start_s=float(number)) for number in range(events)))
+
+
+def test_several_monitors_begin_and_write_one_history_at_once(path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(4)
+    monitors = [context.Process(target=_write_many, args=(path, barrier, 25)) for _ in range(4)]
+    for monitor in monitors:
+        monitor.start()
+    for monitor in monitors:
+        monitor.join(120.0)
+    assert [monitor.exitcode for monitor in monitors] == [0] * 4
+    assert rows(path, "SELECT run_id, count(*) FROM events GROUP BY run_id") == [
+        (run, 25) for run in (1, 2, 3, 4)
+    ]
+
+
+def test_a_monitor_waits_for_another_that_begins_the_history(path: Path) -> None:
+    path.touch()
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    done = threading.Timer(0.2, other.execute, ["ROLLBACK"])
+    done.start()
+    logged(path, ended())
+    done.join()
+    other.close()
+    assert labels_of(path, Query()) == ["Dog"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_reader_sees_one_moment_and_holds_up_no_writer(path: Path) -> None:
+    sink = HistorySink(path, RUN)
+    sink.write(ended(DOG))
+    with History(path) as history:
+        events = history.events(Query())
+        assert next(events).label == "Dog"
+        sink.write(ended(BARK, 20.0))
+        assert list(events) == []
+        assert len(list(history.summary(Query()))) == 1
+    sink.close()
+    assert labels_of(path, Query()) == ["Dog", "Bark"]
+
+
+def test_reading_changes_nothing(path: Path) -> None:
+    logged(path, ended())
+    with History(path) as history, pytest.raises(sqlite3.OperationalError, match="readonly"):
+        history._connection.execute("DELETE FROM events")
+
+
+def test_a_history_is_for_its_owner_s_eyes(path: Path) -> None:
+    sink = HistorySink(path, RUN)
+    sink.write(ended())
+    files = list(path.parent.iterdir())
+    assert len(files) == 3  # SQLite keeps two beside it while it is open
+    if os.name == "posix":
+        assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    sink.close()
+
+
+def test_the_user_s_own_history_gets_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "share" / "livetag" / "history.sqlite"
+    monkeypatch.setattr(livetag.history, "history_path", lambda: path)
+    logged(path, ended())
+    assert labels_of(path, Query()) == ["Dog"]
+
+
+def test_a_history_that_cannot_be_opened_is_an_error_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(LivetagError, match=r"history\.sqlite cannot be opened: No such") as caught:
+        HistorySink(tmp_path / "no folder" / "history.sqlite", RUN)
+    assert caught.value.exit_code == 1
+    with pytest.raises(LivetagError, match="it is a folder"):
+        HistorySink(tmp_path, RUN)
+    with pytest.raises(LivetagError, match="it is a folder"):
+        History(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"time,label\n1,Dog\n", b"\xff" * 9_000, b"SQLite"])
+def test_a_file_that_is_no_database_is_refused_and_stays_as_it_is(
+    content: bytes, path: Path
+) -> None:
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"is not a history of livetag's .*: name another"):
+        HistorySink(path, RUN)
+    with pytest.raises(UsageError, match="is not a history of livetag's"):
+        History(path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["CREATE TABLE events (start REAL)", "PRAGMA user_version = 1", "PRAGMA application_id = 7"],
+)
+def test_another_program_s_database_is_refused_and_stays_as_it_is(
+    statement: str, path: Path
+) -> None:
+    rows(path, statement)
+    content = path.read_bytes()
+    for kind in (lambda: HistorySink(path, RUN), lambda: History(path)):
+        with pytest.raises(UsageError, match="another program's SQLite database: name another"):
+            kind()
+    assert path.read_bytes() == content
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_newer_livetag_s_history_is_refused(path: Path) -> None:
+    logged(path, ended())
+    rows(path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    for kind in (lambda: HistorySink(path, RUN), lambda: History(path)):
+        with pytest.raises(UsageError, match=r"newer livetag \(schema 2; .*: upgrade livetag"):
+            kind()
+    assert rows(path, "SELECT count(*) FROM runs") == [(1,)]
+
+
+def test_where_there_is_no_history_the_error_says_how_to_keep_one(path: Path) -> None:
+    with pytest.raises(InputError, match=r"no history at .* yet: `livetag monitor --history`"):
+        History(path)
+    assert not path.exists()
+    path.touch()
+    with pytest.raises(InputError, match="no history at"):
+        History(path)
+    logged(path, ended())  # an empty file becomes one
+    assert labels_of(path, Query()) == ["Dog"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_history_that_another_keeps_locked_is_an_error_that_says_so(path: Path) -> None:
+    sink = HistorySink(path, RUN)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(OSError, match="another program has kept it locked") as caught:
+        sink.write(ended())
+    assert str(caught.value.strerror).startswith("another program")
+    with pytest.raises(LivetagError, match="cannot be written: another program"):
+        HistorySink(path, RUN)
+    other.execute("ROLLBACK")
+    sink.write(ended(BARK))
+    sink.close()
+    other.close()
+    assert labels_of(path, Query()) == ["Bark"]
+
+
+def test_a_full_disk_is_an_error_and_what_was_written_stays(path: Path) -> None:
+    sink = HistorySink(path, RUN)
+    sink.write(ended())
+    connection = sink._writer._connection
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(OSError, match="no space left on the disk"):
+        write_all(sink, [ended(start_s=100.0 + number) for number in range(1_000)])
+    sink.close()
+    kept = labels_of(path, Query())
+    assert 0 < len(kept) < 1_000
+
+
+def test_a_damaged_history_is_an_error_that_says_so(path: Path) -> None:
+    logged(path, *(ended(start_s=float(number)) for number in range(500)))
+    content = bytearray(path.read_bytes())
+    content[4_096:] = b"\xa5" * (len(content) - 4_096)
+    path.write_bytes(content)
+    with pytest.raises(LivetagError, match="cannot be read: it is damaged"), History(path) as old:
+        list(old.events(Query()))
+    with pytest.raises((LivetagError, OSError), match="it is damaged"):
+        logged(path, ended())
