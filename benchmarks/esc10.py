@@ -3,22 +3,22 @@
 Plays the recordings of a folder, one after another, into a virtual microphone (`paplay` into a
 PulseAudio null sink, whose monitor livetag records from) while `livetag monitor --json` runs, and
 reads the lines that it writes. A recording is named if an event of one of its labels starts
-between one window before the recording's start and one second after its end.
+between one window before the recording's start and one second after its end. The pause after each
+is longer than the default hold, so that events end in it.
 
     python benchmarks/esc10.py FOLDER [--labels FILE] [--sink NAME] [--limit N] [--hop SECONDS]
         [--threshold SCORE]
 
 FILE (FOLDER/labels.csv) has the columns file, category and yamnet_labels, several separated by
 `|`. A null sink that does for it: `pactl load-module module-null-sink sink_name=vmic`. Eighty
-recordings of five seconds take eleven minutes, since each is followed by a pause in which its
-events end.
+recordings of five seconds take fourteen minutes.
 
 Delays count from when `paplay` is started, which takes some hundredths of a second itself:
 
 - line: until the first line that names the recording came out of livetag;
-- event: until that event's own start, which is its first window's, so it can be negative;
-- after window: from the end of that window, 0.975 s after the event's start, to the line. This is
-  livetag's own delay, whenever in the recording the sound comes.
+- event: until that event's own start, the sound's onset as livetag sees it;
+- after window: from the end of the last window before the line to the line. This is livetag's own
+  delay, whenever in the recording the sound comes, if it is shorter than a hop.
 """
 
 import argparse
@@ -42,10 +42,11 @@ from typing import IO, Any
 import soundfile
 from _timing import print_table
 
+from livetag.detector import ONSET_HEARD_SECONDS
 from livetag.yamnet.params import Params
 
 WINDOW_SECONDS = Params().window_seconds
-PAUSE_SECONDS = 3.0
+PAUSE_SECONDS = 5.0
 AFTER_END_SECONDS = 1.0
 OPENING_SECONDS = 30.0
 
@@ -84,6 +85,7 @@ class Outcome:
 
     clip: Clip
     naming: Line | None
+    hop_s: float
     heard: dict[str, float] = field(default_factory=dict)
     """Labels of the events that started, with the highest score of each."""
 
@@ -97,7 +99,8 @@ class Outcome:
 
     @property
     def after_window_s(self) -> float:
-        return self.line_s - self.event_s - WINDOW_SECONDS
+        first_window_s = self.event_s + ONSET_HEARD_SECONDS + self.hop_s / 2
+        return (self.line_s - first_window_s) % self.hop_s
 
 
 def main() -> None:
@@ -122,7 +125,8 @@ def main() -> None:
         print(file=sys.stderr)
         said.seek(0)
         print(said.read().strip())
-    outcomes = [outcome_of(clip, lines) for clip in clips]
+    hop_s = options.hop or Params().patch_hop_seconds
+    outcomes = [outcome_of(clip, lines, hop_s) for clip in clips]
     report(outcomes)
     report_missed([outcome for outcome in outcomes if not outcome.naming], hop)
 
@@ -192,7 +196,7 @@ def play(clip: Clip, sink: str) -> None:
     time.sleep(max(0.0, rest))
 
 
-def outcome_of(clip: Clip, lines: list[Line]) -> Outcome:
+def outcome_of(clip: Clip, lines: list[Line], hop_s: float) -> Outcome:
     first = clip.played_at - WINDOW_SECONDS
     last = clip.played_at + clip.seconds + AFTER_END_SECONDS
     starts = [
@@ -211,7 +215,7 @@ def outcome_of(clip: Clip, lines: list[Line]) -> Outcome:
         peak = peaks.get(line.key, line.record["score"])
         heard[label] = max(heard.get(label, 0.0), peak)
     naming = (line for line in starts if line.record["label"] in clip.labels)
-    return Outcome(clip, next(naming, None), heard)
+    return Outcome(clip, next(naming, None), hop_s, heard)
 
 
 def report(outcomes: list[Outcome]) -> None:
