@@ -5,7 +5,8 @@ samples. The layout does not depend on the ratio, so that two ratios differ in l
 """
 
 import csv
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +63,22 @@ class Soundscape:
     seconds: float
     sounds: tuple[Sound, ...] = ()
     scaled_db: float = 0.0
+
+
+@dataclass(frozen=True)
+class Soundscapes:
+    """The backgrounds alone, and the mixtures of each signal-to-noise ratio in dB."""
+
+    alone: Sequence[Soundscape]
+    by_snr: Mapping[float, Sequence[Soundscape]]
+
+    @property
+    def all(self) -> list[Soundscape]:
+        return [*self.alone, *itertools.chain.from_iterable(self.by_snr.values())]
+
+    def at(self, snr_db: float) -> set[Soundscape]:
+        """The backgrounds, and the mixtures of one ratio."""
+        return {*self.alone, *self.by_snr[snr_db]}
 
 
 def read_recordings(folder: Path, labels: Path, floor_db: float) -> list[Recording]:

@@ -5,7 +5,8 @@
 FOLDER holds recordings and `labels.csv` (columns file, category, yamnet_labels: display names
 separated by `|`). Each is scored at a hop of 0.04 s, and the detector is run over the windows of
 every position that the configuration's hop allows. A recording that alerts on a label that is not
-among its own is printed, with the positions at which it does.
+among its own is printed, with the positions at which it does. Levels are not looked at: every
+window counts as loud, whatever `min_level_dbfs` says.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 from livetag.classify import Frame, Recording
 from livetag.config import load
 from livetag.detector import Detector
-from livetag.events import Anchor, EventEnd, EventStart
+from livetag.events import Anchor, EventEnd
 from livetag.resources import cache_dir
 from livetag.rules import resolve
 from livetag.yamnet.classifier import LiteRTClassifier
@@ -28,18 +29,13 @@ FINE_HOP_SECONDS = 0.04
 
 
 def alerts(frames: list[Frame], detector: Detector) -> set[str]:
-    """The labels that alert in one recording's windows."""
+    """The labels that alert in one recording's windows, at once or later."""
     anchor = Anchor(0.0, 0.0)
-    found = set()
+    items: list[object] = []
     for frame in frames:
-        for item in detector.update(frame.start_s, frame.scores, 0.0, anchor):
-            if isinstance(item, EventStart) and item.alert:
-                found.add(item.label.name)
-    return found | {
-        item.start.label.name
-        for item in detector.finish(frames[-1].end_s if frames else 0.0, anchor)
-        if isinstance(item, EventEnd) and item.alert
-    }
+        items += detector.update(frame.start_s, frame.scores, 0.0, anchor)
+    items += detector.finish(frames[-1].end_s if frames else 0.0, anchor)
+    return {item.start.label.name for item in items if isinstance(item, EventEnd) and item.alert}
 
 
 def main() -> None:
@@ -68,8 +64,8 @@ def main() -> None:
             pairs += 1
             everywhere += count
     print(
-        f"{pairs} recordings with a false alarm at some position, of {len(rows)}; "
-        f"{everywhere / positions:.1f} at one position"
+        f"{pairs} pairs of a recording and a label that alerts falsely at some position, "
+        f"in {len(rows)} recordings; {everywhere / positions:.1f} pairs at one position"
     )
 
 

@@ -83,9 +83,10 @@ def _abandon_stdout() -> None:
 
 def _monitor(options: argparse.Namespace) -> int:
     from livetag.detector import Detector
-    from livetag.monitor import Monitor, interrupt_on_signals
+    from livetag.monitor import Monitor
     from livetag.outputs import check_sinks, open_sinks
     from livetag.rules import resolve
+    from livetag.signals import interrupt_on_signals
     from livetag.state import MonitorState
     from livetag.yamnet.classifier import LiteRTClassifier
     from livetag.yamnet.labels import class_map
@@ -271,33 +272,31 @@ def _model_info(options: argparse.Namespace) -> int:
 def _history(options: argparse.Namespace) -> int:
     import math
 
-    from livetag import history_report
     from livetag.config import read_environment
     from livetag.history_query import History, Query
+    from livetag.history_report import PRINTERS
     from livetag.resources import history_path
     from livetag.times import parse_time
     from livetag.yamnet.labels import class_map
 
     now = time.time()
-    labels = [class_map().find(label) for label in options.label or ()]
-    query = Query(
-        since=parse_time(options.since, now) if options.since else -math.inf,
-        until=parse_time(options.until, now) if options.until else math.inf,
-        classes=frozenset(label.index for label in labels) or None,
-        alerts_only=options.alerts,
-    )
-    print_as = (
-        history_report.print_json
-        if options.json
-        else history_report.print_csv
-        if options.csv
-        else history_report.print_summary
-        if options.summary
-        else history_report.print_text
-    )
+    since = -math.inf if options.since is None else parse_time(options.since, now)
+    until = math.inf if options.until is None else parse_time(options.until, now)
+    form = "json" if options.json else "csv" if options.csv else "text"
+    print_as = PRINTERS["summary" if options.summary else form]
     usual = read_environment(os.environ)[0].get("history")
     named = options.file or (usual if isinstance(usual, str) else None)
     with History(Path(named) if named else history_path()) as history:
+        groups = history.groups()
+        names = options.label or []
+        labels = [class_map().find(name) for name in names if name not in groups]
+        query = Query(
+            since=since,
+            until=until,
+            classes=frozenset(label.index for label in labels) if names else None,
+            groups=frozenset(groups.intersection(names)) if names else None,
+            alerts_only=options.alerts,
+        )
         if not print_as(sys.stdout, history, query):
             print("livetag: nothing of the kind is in the history", file=sys.stderr)
     return 0

@@ -72,7 +72,9 @@ def read_environment(environment: Mapping[str, str]) -> tuple[dict[str, Any], li
     for name, text in environment.items():
         if not name.startswith(ENVIRONMENT_PREFIX) or name in _OTHER_VARIABLES or not text:
             continue
-        if name not in names:
+        if name in {variable(key) for key in TABLE_KEYS}:
+            unknown.append(f"{name}: tables stand in a file alone: it is ignored")
+        elif name not in names:
             near = difflib.get_close_matches(name, names, n=1)
             hint = f" (did you mean {near[0]}?)" if near else ""
             unknown.append(f"{name} is no setting of livetag's{hint}: it is ignored")

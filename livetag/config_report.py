@@ -18,18 +18,13 @@ def print_config(loaded: Loaded, out: TextIO) -> None:
         if value is None or key in TABLE_KEYS:
             continue
         origin = loaded.origins.get(key, "default")
-        first, *rest = tomli_w.dumps({key: value}).splitlines()
+        first, *rest = tomli_w.dumps({key: value}).rstrip("\n").split("\n")
         print("\n".join([f"{first:{_COMMENT_COLUMN}}  # {origin}", *rest]), file=out)
     print(f"# not set: {', '.join(unset)}", file=out)
     for key in (key for key in TABLE_KEYS if values[key]):
         print(f"\n# {key}: {loaded.origins.get(key, 'default')}", file=out)
-        print(tomli_w.dumps({key: _without_nones(values[key])}), end="", file=out)
-
-
-def _without_nones(value: object) -> object:
-    """TOML has no null: a key that is not set is left out."""
-    if isinstance(value, dict):
-        return {key: _without_nones(one) for key, one in value.items() if one is not None}
-    if isinstance(value, list | tuple):
-        return [_without_nones(one) for one in value]
-    return value
+        tables = [values[key]] if isinstance(values[key], dict) else values[key]
+        for table in tables:
+            print(f"[{key}]" if isinstance(values[key], dict) else f"[[{key}]]", file=out)
+            given = {name: value for name, value in table.items() if value is not None}
+            print(tomli_w.dumps(given), file=out)

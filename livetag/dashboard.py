@@ -15,7 +15,9 @@ from rich.segment import Segment
 from rich.style import Style
 
 from livetag.events import EventStart, Explanation, FloatArray
+from livetag.records import called
 from livetag.state import MonitorState
+from livetag.text import printable
 
 _PLAIN = Style.null()
 _BOLD = Style(bold=True)
@@ -81,7 +83,10 @@ class Dashboard:
             draw.level(state),
             draw.rule("Top classes", "last half minute"),
             *draw.classes(state, classes),
-            draw.columns_rule(f"Sounding now ({len(state.sounding)})", f"Alerts ({state.alerts})"),
+            draw.columns_rule(
+                f"Sounding now ({len(state.sounding)})",
+                f"Alerts ({state.alerts}){', or why not' if self.explain else ''}",
+            ),
             *draw.columns(
                 draw.sounding(state, listed, draw.column_width),
                 draw.alerts(state, listed, draw.column_width),
@@ -200,7 +205,7 @@ class _Painter:
         lines = []
         for event in events[:rows]:
             age = duration(state.sounding_for(event)).rjust(7)
-            name = self._cut(_called(event), max(1, width - len(age) - 2))
+            name = self._cut(called(event), max(1, width - len(age) - 2))
             mark, style = ("!", _ALERT) if event.alert else (" ", _PLAIN)
             lines.append([Segment(f"{mark}{name} {age}", style)])
         return lines
@@ -214,11 +219,11 @@ class _Painter:
         for event in _newest(state, rows, self._explain):
             clock = datetime.fromtimestamp(event.time).strftime("%H:%M:%S")
             if isinstance(event, Explanation):
-                note, style = event.why, _DIM
+                note, style = f"({event.why})", _DIM
             else:
                 note = f"{event.score:4.2f}"
                 style = _ALERT if event in state.sounding.values() else _PLAIN
-            name = self._cut(_called(event), max(1, width - len(note) - 12))
+            name = self._cut(called(event), max(1, width - len(note) - 12))
             lines.append([Segment(f" {clock}  {name} {note}", style)])
         return lines
 
@@ -281,7 +286,7 @@ class _Painter:
     def fit(self, pieces: Iterable[Segment | tuple[str, Style]]) -> Line:
         """Pieces as one line of exactly the painter's width."""
         line = [
-            piece if isinstance(piece, Segment) else Segment(_printable(piece[0]), piece[1])
+            piece if isinstance(piece, Segment) else Segment(printable(piece[0]), piece[1])
             for piece in pieces
         ]
         return Segment.adjust_line_length(line, self.width)
@@ -291,11 +296,6 @@ class _Painter:
         if cell_len(text) > width:
             text = set_cell_size(text, width - 1).rstrip() + self._glyphs.ellipsis
         return set_cell_size(text, width)
-
-
-def _printable(text: str) -> str:
-    """Names come from outside: a line feed or an escape code in one would break the screen."""
-    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def duration(seconds: float) -> str:
@@ -318,12 +318,6 @@ def milliseconds(seconds: float | None, places: int = 0) -> str:
 def decibels(dbfs: float) -> str:
     """A level in six columns, as far down as 24 bits go."""
     return "  -inf" if dbfs < -144.0 else f"{dbfs:6.1f}"
-
-
-def _called(event: EventStart | Explanation) -> str:
-    """An event's name: a group's event names its group, too."""
-    name = f"{event.group}: {event.label.name}" if event.group else event.label.name
-    return _printable(name)
 
 
 def _newest(state: MonitorState, count: int, explain: bool) -> list[EventStart | Explanation]:

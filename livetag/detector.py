@@ -13,8 +13,8 @@ it was heard and that their places are a hop apart.
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +48,7 @@ Found = EventStart | EventAlert | EventEnd | Explanation
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """One window: every rule's score, and whether it met the rule's threshold."""
+    """One window: every rule's score, 0 where it is too quiet; whether it met the threshold."""
 
     number: int
     start_s: float
@@ -59,7 +59,7 @@ class _Window:
 
 @dataclass(slots=True)
 class _Open:
-    """An event that goes on. `waiting`: windows under the release since the last one over it."""
+    """An event that goes on. `paused_...`: of the windows since the last that met the release."""
 
     start: EventStart
     first_s: float
@@ -69,17 +69,24 @@ class _Open:
     windows: int = 0
     level_dbfs: float = -math.inf
     alerted: bool = False
-    waiting: list[_Window] = field(default_factory=list)
+    paused_sum: float = 0.0
+    paused_windows: int = 0
+    paused_level_dbfs: float = -math.inf
 
-    def take(self, at: int, windows: Iterable[_Window]) -> None:
-        """Count windows as the event's; the last of them is one that it goes on with."""
-        for window in windows:
-            score = float(window.values[at])
-            self.peak_score = max(self.peak_score, score)
-            self.score_sum += score
-            self.windows += 1
-            self.level_dbfs = max(self.level_dbfs, window.level_dbfs)
-            self.last_s = window.start_s
+    def go_on(self, start_s: float, score: float, level_dbfs: float) -> None:
+        """Count a window, and those of the pause before it."""
+        self.last_s = start_s
+        self.peak_score = max(self.peak_score, score)
+        self.score_sum += score + self.paused_sum
+        self.windows += 1 + self.paused_windows
+        self.level_dbfs = max(self.level_dbfs, level_dbfs, self.paused_level_dbfs)
+        self.paused_sum, self.paused_windows, self.paused_level_dbfs = 0.0, 0, -math.inf
+
+    def pause(self, score: float, level_dbfs: float) -> None:
+        """Note a window that counts if the event goes on after it."""
+        self.paused_sum += score
+        self.paused_windows += 1
+        self.paused_level_dbfs = max(self.paused_level_dbfs, level_dbfs)
 
 
 @dataclass(slots=True)
@@ -114,6 +121,8 @@ class Detector:
         self._first_number = 1  # of the windows since nothing was heard
         self._open: dict[int, _Open] = {}
         self._closed: dict[int, int] = {}  # the last window of a rule's last event
+        self._ended_s: dict[int, float] = {}
+        self._cut: set[int] = set()  # rules whose event was cut, and whose sound goes on
         self._near: dict[int, _Near] = {}
         self._alerted_s: dict[int, float] = {}
 
@@ -131,27 +140,28 @@ class Detector:
         """
         self._number += 1
         values = self._values(scores)
-        loud = level_dbfs >= self._least_levels
-        met = (values >= self._thresholds) & loud
-        window = _Window(self._number, start_s, values, met, level_dbfs)
+        counted = np.where(level_dbfs >= self._least_levels, values, np.float32(0.0))
+        met = counted >= self._thresholds
+        window = _Window(self._number, start_s, counted, met, level_dbfs)
         self._recent.append(window)
-        going_on = (values >= self._releases) & loud
-        yield from self._carry_on(window, going_on, anchor)
+        going_on = counted >= self._releases
+        yield from self._carry_on(window, going_on, heard_s)
         started = [
             at
             for at in np.flatnonzero(met).tolist()
             if at not in self._open and self._begin(at, scores, heard_s, anchor)
         ]
-        yield from self._tell(started, window, going_on, anchor)
-        yield from self._explain(window, scores, anchor)
+        yield from self._tell(started, window, going_on, scores, anchor)
+        yield from self._explain(window, values, scores, anchor)
 
     def finish(self, end_s: float, anchor: Anchor) -> Iterator[Found]:
         """End every open event: the stream, or what can be heard of it, ends at `end_s`."""
         for at, event in list(self._open.items()):
-            yield from self._end(at, min(event.last_s + self._offset_s, end_s), anchor)
+            yield from self._end(at, min(event.last_s + self._offset_s, end_s))
         for at in list(self._near):
             yield self._explanation(at, anchor)
         self._recent.clear()
+        self._cut.clear()
         self._first_number = self._number + 1
 
     def _values(self, scores: FloatArray) -> FloatArray:
@@ -162,23 +172,26 @@ class Detector:
             values[at] = scores[members].max()
         return values
 
-    def _carry_on(self, window: _Window, going_on: BoolArray, anchor: Anchor) -> Iterator[Found]:
+    def _carry_on(self, window: _Window, going_on: BoolArray, heard_s: float) -> Iterator[Found]:
         """Carry open events on, or end them."""
+        self._cut = {at for at in self._cut if going_on[at]}
         for at, event in list(self._open.items()):
             rule = self._rules[at]
+            score = float(window.values[at])
             if not going_on[at]:
-                event.waiting.append(window)
+                event.pause(score, window.level_dbfs)
                 if window.start_s - event.last_s > rule.hold_seconds + _SLACK_SECONDS:
                     self._closed[at] = window.number
-                    yield from self._end(at, event.last_s + self._offset_s, anchor)
+                    yield from self._end(at, event.last_s + self._offset_s)
             elif window.start_s - event.first_s >= rule.max_seconds - _SLACK_SECONDS:
                 self._closed[at] = window.number - 1  # this window may begin the next event
-                paused = bool(event.waiting)
-                end_s = event.last_s + self._offset_s if paused else window.start_s + self._onset_s
-                yield from self._end(at, end_s, anchor)
+                self._cut.add(at)
+                end_s = event.last_s + self._offset_s
+                if not event.paused_windows:
+                    end_s = min(window.start_s + self._onset_s, heard_s)
+                yield from self._end(at, end_s)
             else:
-                event.take(at, (*event.waiting, window))
-                event.waiting.clear()
+                event.go_on(window.start_s, score, window.level_dbfs)
 
     def _countable(self, at: int) -> list[_Window]:
         """The windows that a rule's next event can be confirmed by, oldest first."""
@@ -197,7 +210,8 @@ class Detector:
         span = [window for window in windows if window.number >= first.number]
         # The first window of all may hold any part of a sound that was there before.
         earliest = first.number == self._first_number
-        onset_s = min(first.start_s + (0.0 if earliest else self._onset_s), heard_s)
+        onset_s = first.start_s + (0.0 if earliest else self._onset_s)
+        onset_s = max(min(onset_s, heard_s), self._ended_s.get(at, -math.inf))
         start = EventStart(
             label=self._labels[_best_member(rule, scores)],
             time=anchor.time_at(onset_s),
@@ -208,13 +222,20 @@ class Detector:
             alert=False,
             group=rule.group,
         )
-        self._open[at] = _Open(start, first.start_s)
-        self._open[at].take(at, span)
+        event = self._open[at] = _Open(start, first.start_s)
+        for window in span:
+            event.go_on(window.start_s, float(window.values[at]), window.level_dbfs)
+        self._cut.discard(at)
         self._near.pop(at, None)
         return True
 
     def _tell(
-        self, started: list[int], window: _Window, going_on: BoolArray, anchor: Anchor
+        self,
+        started: list[int],
+        window: _Window,
+        going_on: BoolArray,
+        scores: FloatArray,
+        anchor: Anchor,
     ) -> Iterator[Found]:
         """Report what started, as an alert or not; and alerts that nothing withholds any more."""
         for at in started:
@@ -238,29 +259,32 @@ class Detector:
                 event.alerted = True
                 self._alerted_s[at] = window.start_s
                 now_s = window.start_s
-                yield EventAlert(
-                    event.start, anchor.time_at(now_s), now_s, float(window.values[at])
-                )
+                label = self._labels[_best_member(self._rules[at], scores)]
+                score = float(window.values[at])
+                yield EventAlert(event.start, label, anchor.time_at(now_s), now_s, score)
 
     def _withheld(self, at: int, now_s: float, anchor: Anchor) -> str:
         """What keeps a rule's event from being an alert at this moment, in words; or nothing."""
         rule = self._rules[at]
         if rule.hours is not None and anchor.time_at(now_s) not in rule.hours:
             return f"outside {rule.hours}"
-        other = next((index for index in rule.unless if index in self._open), None)
+        sounding = self._open.keys() | self._cut
+        other = next((index for index in rule.unless if index in sounding), None)
         if other is not None:
             return f"while {self._labels[other].name}"
         left_s = rule.cooldown_seconds - (now_s - self._alerted_s.get(at, -math.inf))
         return f"cooldown {math.ceil(left_s)} s" if left_s > _SLACK_SECONDS else ""
 
-    def _end(self, at: int, end_s: float, anchor: Anchor) -> Iterator[EventEnd]:
+    def _end(self, at: int, end_s: float) -> Iterator[EventEnd]:
+        """End a rule's event. It is dated from its start: the clock may have been set since."""
         event = self._open.pop(at)
+        start = event.start
+        self._ended_s[at] = end_s = max(end_s, start.start_s)
         if not self._rules[at].reported:
             return
-        end_s = max(end_s, event.start.start_s)
         yield EventEnd(
-            start=event.start,
-            end_time=anchor.time_at(end_s),
+            start=start,
+            end_time=start.time + (end_s - start.start_s),
             end_s=end_s,
             peak_score=event.peak_score,
             mean_score=event.score_sum / event.windows,
@@ -270,20 +294,19 @@ class Detector:
         )
 
     def _explain(
-        self, window: _Window, scores: FloatArray, anchor: Anchor
+        self, window: _Window, values: FloatArray, scores: FloatArray, anchor: Anchor
     ) -> Iterator[Explanation]:
         """Follow scores that come near the thresholds of alerts; tell of those that go again."""
         alerting = self._alerting
-        close = window.values[alerting] >= NEAR_SHARE * self._thresholds[alerting]
+        close = values[alerting] >= NEAR_SHARE * self._thresholds[alerting]
         for at in alerting[close].tolist():
             if at not in self._open:
-                self._come_near(at, window, scores)
+                self._come_near(at, float(values[at]), window, scores)
         for at, near in list(self._near.items()):
             if window.start_s - near.last_s > self._rules[at].hold_seconds + _SLACK_SECONDS:
                 yield self._explanation(at, anchor)
 
-    def _come_near(self, at: int, window: _Window, scores: FloatArray) -> None:
-        score = float(window.values[at])
+    def _come_near(self, at: int, score: float, window: _Window, scores: FloatArray) -> None:
         near = self._near.get(at)
         if near is None or score > near.best_score:
             self._near[at] = _Near(

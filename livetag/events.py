@@ -97,9 +97,13 @@ class EventStart:
 
 @dataclass(frozen=True, slots=True)
 class EventAlert:
-    """What withheld an event's alert is over, and the sound goes on: the user is to be told now."""
+    """What withheld an event's alert is over, and the sound goes on: the user is to be told now.
+
+    `label` and `score` are those of this window: a group may have come to another member.
+    """
 
     start: EventStart
+    label: Label
     time: float
     start_s: float
     score: float

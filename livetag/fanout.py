@@ -16,7 +16,7 @@ from livetag.events import AudioBlock, Item
 from livetag.sinks.base import Sink
 
 BACKLOG_ITEMS = 10_000
-AUDIO_BACKLOG_ITEMS = 1_000  # about a minute of audio
+AUDIO_BACKLOG_ITEMS = 1_000  # a minute of audio and its windows, with the default hop
 _WAIT_SECONDS = 0.25
 _POLL_SECONDS = 0.05
 
@@ -36,6 +36,8 @@ class _Outlet:
             AUDIO_BACKLOG_ITEMS if takes_audio else BACKLOG_ITEMS
         )
         self._thread = threading.Thread(target=self._run, name=f"sink {sink.name}", daemon=True)
+
+    def start(self) -> None:
         self._thread.start()
 
     def put(self, item: Item | None, wait_until: threading.Event | None) -> bool:
@@ -94,8 +96,13 @@ class FanOut:
         self._outlets = [_Outlet(sink, self._messages) for sink in sinks]
         self._may_wait = may_wait
 
+    def start(self) -> None:
+        """Start the sinks' threads: from now on `close` has to be called."""
+        for outlet in self._outlets:
+            outlet.start()
+
     @property
-    def take_audio(self) -> bool:
+    def takes_audio(self) -> bool:
         """Whether any sink takes audio."""
         return any(AudioBlock in outlet.sink.takes for outlet in self._outlets)
 

@@ -99,11 +99,11 @@ class HistoryWriter:
         connection = connect(path)
         try:
             _prepare(connection, path)
-            self._started = self._origin = clock()  # UNIX time at which the stream has second 0
+            self._origin = clock()  # UNIX time at which the stream has second 0
             cursor = connection.execute(
                 "INSERT INTO runs (started, heard_until, source, version, model_sha256,"
                 " weights_source, hop_seconds, configuration) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (self._started, self._started, *map(_storable, astuple(run))),
+                (self._origin, self._origin, *map(_storable, astuple(run))),
             )
         except sqlite3.Error as error:
             connection.close()
@@ -113,7 +113,6 @@ class HistoryWriter:
             raise
         self._connection = connection
         self._run_id = cursor.lastrowid
-        self._dated = False
         self._heard_s = 0.0
         self._saved_s = 0.0
 
@@ -151,8 +150,6 @@ class HistoryWriter:
         """Take note of where the stream's seconds stand on the wall clock."""
         self._origin = unix_time - stream_s
         self._heard_s = max(self._heard_s, stream_s)
-        if not self._dated:
-            self._started, self._dated = self._origin, True
 
     def heard(self, stream_s: float) -> None:
         """Take note of how far the audio came; it is saved now and then."""
@@ -180,7 +177,7 @@ class HistoryWriter:
             yield
             self._connection.execute(
                 "UPDATE runs SET started = ?, heard_until = ? WHERE id = ?",
-                (self._started, self._origin + self._heard_s, self._run_id),
+                (self._origin, self._origin + self._heard_s, self._run_id),
             )
         self._saved_s = self._heard_s
 
@@ -224,6 +221,11 @@ def is_begun(connection: sqlite3.Connection, path: Path) -> bool:
     if application or version or tables:
         raise UsageError(f"{path} is another program's SQLite database: name another file")
     return False
+
+
+def is_locked(error: sqlite3.Error) -> bool:
+    """Whether another program has kept the history to itself: it may work later."""
+    return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def explain(error: sqlite3.Error) -> str:

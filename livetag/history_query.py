@@ -134,6 +134,11 @@ class History:
     ) -> None:
         self._connection.close()
 
+    def groups(self) -> set[str]:
+        """The names of the groups that any event is of."""
+        rows = self._rows("SELECT DISTINCT group_name FROM events WHERE group_name != ''", [])
+        return {name for (name,) in rows}
+
     def events(self, query: Query) -> Iterator[HeardEvent]:
         """The events, in the order of their starts."""
         condition, values = query.where()

@@ -3,7 +3,7 @@
 import csv
 import heapq
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TextIO
@@ -16,6 +16,7 @@ from livetag.dashboard import duration
 from livetag.history_map import HourMap, draw
 from livetag.history_query import HeardEvent, HeardGap, History, Query, Span, Summary
 from livetag.records import iso_time, score
+from livetag.text import counted, printable
 from livetag.yamnet.labels import class_map
 
 CSV_COLUMNS = (
@@ -98,23 +99,18 @@ def _records(history: History, query: Query) -> Iterator[HeardEvent | HeardGap]:
 def _line(record: HeardEvent | HeardGap) -> str:
     start = iso_time(record.start)
     if isinstance(record, HeardGap):
-        return f"{start}  {_length(record.lost_seconds)}        lost ({_printable(record.reason)})"
+        return f"{start}  {_length(record.lost_seconds)}        lost ({printable(record.reason)})"
     mark = "!" if record.alert else " "
     notes = [f"group {record.group}"] if record.group else []
     notes += [f"no alert: {record.withheld}"] if record.withheld and not record.alert else []
     name = record.label + (f" ({'; '.join(notes)})" if notes else "")
     length = _length(record.end - record.start)
-    return f"{start}  {length}  {record.peak_score:.2f} {mark} {_printable(name)}"
+    return f"{start}  {length}  {record.peak_score:.2f} {mark} {printable(name)}"
 
 
 def _length(seconds: float) -> str:
     text = f"{seconds:.1f} s" if seconds < 59.95 else duration(seconds)
     return text.rjust(8)
-
-
-def _printable(text: str) -> str:
-    """A line feed or an escape code in a name would spoil the list."""
-    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def _row(event: HeardEvent) -> dict[str, Any]:
@@ -150,16 +146,12 @@ def _object(record: HeardEvent | HeardGap) -> dict[str, Any]:
     return fields
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def _print_totals(console: Console, summaries: list[Summary], spans: list[Span]) -> None:
     if spans:
         listened = duration(sum(end - begin for begin, end in spans))
         console.print(f"{_minute(spans[0][0])} to {_minute(spans[-1][1])}, listened for {listened}")
-    events = _counted(sum(row.events for row in summaries), "event")
-    alerts = _counted(sum(row.alerts for row in summaries), "alert")
+    events = counted(sum(row.events for row in summaries), "event")
+    alerts = counted(sum(row.alerts for row in summaries), "alert")
     console.print(f"{events}, {alerts}", style="bold")
 
 
@@ -168,7 +160,7 @@ def _print_table(console: Console, summaries: list[Summary], most_labels: int | 
     console.print(_table(listed, console))
     rest = [row.events for row in summaries[len(listed) :]]
     if rest:
-        console.print(f"and {len(rest):,} more, with {_counted(sum(rest), 'event')}", style="dim")
+        console.print(f"and {len(rest):,} more, with {counted(sum(rest), 'event')}", style="dim")
 
 
 def _table(summaries: list[Summary], console: Console) -> Table:
@@ -185,7 +177,7 @@ def _table(summaries: list[Summary], console: Console) -> Table:
         table.add_column(header, justify="right", no_wrap=True, min_width=width)
     for row in summaries:
         table.add_row(
-            Text(_printable(row.name)),
+            Text(printable(row.name)),
             f"{row.events:,}",
             Text(f"{row.alerts:,}", "bold red") if row.alerts else Text("-", "dim"),
             duration(row.total_seconds),
@@ -218,3 +210,11 @@ def _described(query: Query) -> str:
     if len(names) > _MOST_NAMED:
         listed += f"; and {len(names) - _MOST_NAMED} more"
     return f"{listed}, alerts alone" if query.alerts_only else listed
+
+
+PRINTERS: dict[str, Callable[[TextIO, History, Query], bool]] = {
+    "text": print_text,
+    "json": print_json,
+    "csv": print_csv,
+    "summary": print_summary,
+}

@@ -78,8 +78,8 @@ class LogFile:
         self._suffix = "" if "%" in pattern.suffix else pattern.suffix
         self._format = log_format
         self._most_bytes = max_megabytes and max_megabytes * _BYTES_PER_MEGABYTE
-        self._newest: float | None = None  # the first record may be of any time: a recording's
-        self._base = self._base_at(time.time() if opened_at is None else opened_at)
+        self._newest = time.time() if opened_at is None else opened_at
+        self._base = self._base_at(self._newest)
         self._number = 1
         try:
             self._make_folders(self._base)
@@ -113,8 +113,7 @@ class LogFile:
         self._file.close()
 
     def _follow_date(self, at: float) -> None:
-        newest = self._newest
-        if newest is not None and newest - _LATE_SECONDS < at < newest:
+        if self._newest - _LATE_SECONDS < at < self._newest:
             return
         base = self._base_at(at)
         if base != self._base:

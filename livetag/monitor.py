@@ -6,13 +6,13 @@ Activities:
 - the worker: takes blocks from the source, runs `analyze`, and hands what it yields over a bounded
   queue. It alone does model work. Where main is slow, it waits; the microphone's ring then fills,
   and what no longer fits is counted as lost;
-- main: writes records to the sinks and draws the dashboard.
+- each sink's own thread, which writes (`livetag.fanout`);
+- main: hands records to the sinks and draws the dashboard.
 """
 
 import contextlib
 import os
 import queue
-import signal
 import sys
 import threading
 import time
@@ -20,7 +20,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from types import FrameType
 
 from rich.console import Console, ConsoleDimensions
 from rich.live import Live
@@ -31,11 +30,13 @@ from livetag.errors import InputError, LivetagError
 from livetag.events import AudioBlock, Explanation, Gap, Item
 from livetag.fanout import FanOut
 from livetag.pipeline import analyze
-from livetag.records import iso_time
+from livetag.records import called, iso_time
+from livetag.signals import stopped_by_signals
 from livetag.sinks.base import Sink
 from livetag.sources.base import STALL_SECONDS, Source, limited
 from livetag.state import MonitorState
 from livetag.stderr import native_stderr_silenced
+from livetag.text import counted
 from livetag.yamnet.classifier import Classifier
 from livetag.yamnet.params import Params
 
@@ -45,9 +46,6 @@ FRAME_SECONDS = 0.25
 _WAIT_SECONDS = 0.25
 _ENDING_SECONDS = 5.0
 _MESSAGES_KEPT = 100
-STOP_SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +73,26 @@ class _Worker:
         self._queue: queue.Queue[_Handed | _Done] = queue.Queue(QUEUE_ITEMS)
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
         self._stop = stop
+        self._ended = False
 
     def __enter__(self) -> "_Worker":
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
+        if not self._ended:
+            self._stop.set()  # what ended by itself leaves the sinks all the time they need
         self._abandoned.set()
         self._thread.join(_ENDING_SECONDS)
 
     def take(self, wait_seconds: float) -> "_Handed | _Done | None":
         """What was handed over next; None where nothing comes in time."""
         try:
-            return self._queue.get(timeout=wait_seconds)
+            handed = self._queue.get(timeout=wait_seconds)
         except queue.Empty:
             return None
+        self._ended = isinstance(handed, _Done)
+        return handed
 
     def _run(self) -> None:
         error: BaseException | None = None
@@ -144,11 +146,14 @@ class Monitor:
         """Listen; return the exit code. Raises what ended the worker or the source early."""
         with contextlib.ExitStack() as stack:
             stack.callback(self._tell_hidden)
-            stack.enter_context(_stopped_by_signals(self._stop))
+            stack.enter_context(stopped_by_signals(self._stop, 4 * _ENDING_SECONDS))
+            self._sinks.start()
             stack.callback(self._close_sinks)
             stack.enter_context(native_stderr_silenced())
             stack.enter_context(self._source)
-            worker = stack.enter_context(_Worker(self._items(), self._sinks.take_audio, self._stop))
+            worker = stack.enter_context(
+                _Worker(self._items(), self._sinks.takes_audio, self._stop)
+            )
             self._state.started_at = self._state.audio_at = time.monotonic()
             if self._dashboard_top is not None:
                 self._live = stack.enter_context(
@@ -219,8 +224,7 @@ class Monitor:
         item = handed.item
         self._state.apply(item, now, handed.worker_seconds)
         if isinstance(item, Explanation) and self._explain and self._live is None:
-            name = f"{item.group}: {item.label.name}" if item.group else item.label.name
-            self._print(f"{iso_time(item.time)}  {name}  no alert: {item.why}")
+            self._print(f"{iso_time(item.time)}  {called(item)}  no alert: {item.why}")
         if isinstance(item, Gap) and item.reason != "stalled":
             self._tell(f"{item.lost_seconds:.2f} s of audio were lost ({item.reason})")
         self._sinks.write(item, self._stop)
@@ -272,51 +276,3 @@ class Monitor:
             f"{counted(state.windows, 'window')}, {counted(state.events, 'event')}, "
             f"{counted(state.alerts, 'alert')}, {lost} audio lost"
         )
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _heeded_signals() -> list[int]:
-    """All that end the monitor; but not SIGHUP where it is ignored, as `nohup` has it.
-
-    SIGINT is heeded all the same: shells have it ignored by what scripts start with `&`.
-    """
-    asked = (signal.SIGINT, signal.SIGTERM)
-    return [n for n in STOP_SIGNALS if n in asked or signal.getsignal(n) != signal.SIG_IGN]
-
-
-def interrupt_on_signals() -> None:
-    """Let each signal that ends the monitor interrupt as Ctrl-C does."""
-    for number in _heeded_signals():
-        signal.signal(number, signal.default_int_handler)
-
-
-@contextlib.contextmanager
-def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM set `stop`; a second one interrupts at once.
-
-    An alarm interrupts, too, where the end takes too long: main may be stuck in writing to a pipe
-    that nobody reads.
-    """
-    alarms = hasattr(signal, "setitimer")
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        interrupt_on_signals()
-        if alarms:
-            signal.signal(signal.SIGALRM, signal.default_int_handler)
-            signal.setitimer(signal.ITIMER_REAL, 2 * _ENDING_SECONDS)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = {number: signal.signal(number, on_signal) for number in _heeded_signals()}
-    try:
-        yield
-    finally:
-        if alarms:
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
-        for number, handler in previous.items():
-            signal.signal(number, handler)

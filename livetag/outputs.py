@@ -1,16 +1,19 @@
 """The sinks that a configuration asks for, opened."""
 
+import contextlib
 import json
 import os
 import sys
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
 from livetag import __version__, schema
+from livetag.errors import UsageError
 from livetag.logfile import check_codes
 from livetag.resources import history_path
-from livetag.rules import Names, Rules
+from livetag.rules import Rules
 from livetag.schema import Config
 from livetag.sinks.base import Selection, Sink
 from livetag.sources.base import Source
@@ -58,19 +61,20 @@ def open_sinks(
 
     held = covered and sys.stdout.isatty()
     sinks: list[Sink] = [ConsoleSink(_own_stdout(), source.name, config.json, held)]
-    names = Names(rules.labels, config.groups)
-    for where, table in sink_tables(config):
-        selection = _selection(table, where, names)
-        match table:
-            case schema.HistoryLog():
-                sinks.append(_open_history(table, config, source, model, selection))
-            case schema.Clips():
-                never_with = names.indices(table.never_with, f"{where}: never_with")
-                sinks.append(
-                    _open_clips(table, source, rules, params, selection, never_with, began)
-                )
-            case _:
-                sinks.append(_open_text_log(table, source, selection, began))
+    with contextlib.ExitStack() as undo:  # a sink that cannot be opened leaves none open
+        for where, table in sink_tables(config):
+            selection = _selection(table, where, rules)
+            match table:
+                case schema.HistoryLog():
+                    sink = _open_history(table, config, source, model, selection)
+                case schema.Clips():
+                    never_with = _never_with(table, where, rules)
+                    sink = _open_clips(table, source, rules, params, selection, never_with)
+                case _:
+                    sink = _open_text_log(table, source, selection, began)
+            undo.callback(sink.close)
+            sinks.append(sink)
+        undo.pop_all()
     return sinks
 
 
@@ -118,10 +122,13 @@ def _open_clips(
     params: Params,
     selection: Selection,
     never_with: Collection[int],
-    began: float | None,
 ) -> Sink:
     from livetag.sinks.clips import ClipSink
 
+    if table.alerts_only:  # the others need not be held until it is known what they are
+        classes = rules.alerting
+        classes = classes if selection.classes is None else classes & selection.classes
+        selection = replace(selection, classes=classes)
     hop_s = params.patch_hop_seconds
     return ClipSink(
         folder=Path(table.path),
@@ -132,24 +139,32 @@ def _open_clips(
         never_with=never_with,
         hop_seconds=hop_s,
         lookback_seconds=(rules.longest_confirmation - 1) * hop_s + params.window_seconds,
-        begins_at=began,
+        tidy=source.live,
     )
 
 
 def check_sinks(config: Config, rules: Rules) -> None:
-    """Look at what every sink is to be given. Raises `UsageError`."""
-    names = Names(rules.labels, config.groups)
+    """Look at what every sink is to be given, and where. Raises `UsageError`."""
+    writers: dict[Path, str] = {}
     for where, table in sink_tables(config):
-        _selection(table, where, names)
+        _selection(table, where, rules)
         if isinstance(table, schema.TextLog):
             check_codes(Path(table.path))
         if isinstance(table, schema.Clips):
-            names.indices(table.never_with, f"{where}: never_with")
+            _never_with(table, where, rules)
+        path = history_path() if table.path is None else Path(table.path)
+        other = writers.setdefault(path.resolve(), where)
+        if other != where:
+            raise UsageError(f"{other} and {where} both write {path}: give each its own")
 
 
-def _selection(table: schema.SinkTable, where: str, names: Names) -> Selection:
-    classes = names.indices(table.labels, f"{where}: labels") if table.labels else None
+def _selection(table: schema.SinkTable, where: str, rules: Rules) -> Selection:
+    classes = rules.names.indices(table.labels, f"{where}: labels") if table.labels else None
     return Selection(table.alerts_only, classes)
+
+
+def _never_with(table: schema.Clips, where: str, rules: Rules) -> frozenset[int]:
+    return rules.names.indices(table.never_with, f"{where}: never_with")
 
 
 def _own_stdout() -> TextIO:

@@ -1,9 +1,11 @@
 """Records as other programs read them: ISO times, rounded numbers, JSON objects."""
 
+import json
 from datetime import datetime
 from typing import Any
 
-from livetag.events import EventAlert, EventEnd, EventStart, Gap, Record
+from livetag.events import EventAlert, EventEnd, EventStart, Explanation, Gap, Record
+from livetag.text import printable
 
 
 def iso_time(unix_time: float) -> str:
@@ -36,6 +38,7 @@ def as_object(record: Record, source: str) -> dict[str, Any]:
                 "type": "event_alert",
                 **_start_fields(record.start, source),
                 "alert": True,
+                "alert_label": record.label.name,
                 "alert_time": iso_time(record.time),
                 "alert_s": rounded(record.start_s),
                 "alert_score": score(record.score),
@@ -60,6 +63,17 @@ def as_object(record: Record, source: str) -> dict[str, Any]:
                 "lost_seconds": rounded(record.lost_seconds),
                 "reason": record.reason,
             }
+
+
+def as_json(record: Record, source: str) -> str:
+    """A record as one line of JSON, without the line's end."""
+    return json.dumps(as_object(record, source), separators=(",", ":"))
+
+
+def called(event: EventStart | Explanation) -> str:
+    """An event's name for people: a group's event names its group, too. On one line."""
+    name = f"{event.group}: {event.label.name}" if event.group else event.label.name
+    return printable(name)
 
 
 def _start_fields(start: EventStart, source: str) -> dict[str, Any]:

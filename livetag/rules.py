@@ -81,43 +81,12 @@ class Rule:
     hours: Hours | None
 
 
-@dataclass(frozen=True)
-class Rules:
-    """A rule for each class, in the order of the scores, then one for each group that has one."""
-
-    labels: ClassMap
-    all: tuple[Rule, ...]
-
-    @property
-    def considered(self) -> frozenset[int]:
-        """The classes that the dashboard and the log have anything to say of."""
-        return frozenset(index for rule in self.all if rule.reported for index in rule.members)
-
-    @property
-    def longest_confirmation(self) -> int:
-        """Windows that an event may wait for until it is confirmed."""
-        return max(rule.confirm[1] for rule in self.all)
-
-    def threshold_of(self, index: int) -> float:
-        """Where a class's mark stands on the dashboard: its own threshold, or its group's."""
-        return min(rule.threshold for rule in self._speaking_for(index))
-
-    @property
-    def alerting(self) -> frozenset[int]:
-        """The classes whose events, or whose group's, are alerts."""
-        return frozenset(index for rule in self.all if rule.alert for index in rule.members)
-
-    def _speaking_for(self, index: int) -> list[Rule]:
-        mine = [rule for rule in self.all if index in rule.members]
-        return [rule for rule in mine if rule.reported] or mine
-
-
 class Names:
     """What a configuration may call classes: their own names, and those of its groups."""
 
     def __init__(self, labels: ClassMap, groups: Mapping[str, Iterable[str]]) -> None:
         """Raises `UsageError` for a group without members, or with a member that is no class."""
-        self._labels = labels
+        self.labels = labels
         self.groups: dict[str, tuple[int, ...]] = {}
         for name, members in groups.items():
             where = f"groups: {name!r}"
@@ -139,9 +108,49 @@ class Names:
 
     def _class(self, name: str, where: str) -> int:
         try:
-            return self._labels.find(name).index
+            return self.labels.find(name).index
         except UsageError as error:
             raise UsageError(f"{where}: {error}") from error
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A rule for each class, in the order of the scores, then one for each group that has one."""
+
+    names: Names
+    all: tuple[Rule, ...]
+
+    @property
+    def labels(self) -> ClassMap:
+        return self.names.labels
+
+    @property
+    def considered(self) -> frozenset[int]:
+        """The classes that the dashboard and the log have anything to say of."""
+        return frozenset(index for rule in self.all if rule.reported for index in rule.members)
+
+    @property
+    def longest_confirmation(self) -> int:
+        """Windows that an event may wait for until it is confirmed."""
+        return max(rule.confirm[1] for rule in self.all)
+
+    @property
+    def thresholds(self) -> list[float]:
+        """Where each class's mark stands on the dashboard: its own threshold, or its group's."""
+        classes, groups = self.all[: len(self.labels)], self.all[len(self.labels) :]
+        spoken_for: dict[int, float] = {}
+        for group in groups:
+            for index in group.members:
+                spoken_for[index] = min(group.threshold, spoken_for.get(index, 1.0))
+        return [
+            rule.threshold if rule.reported else spoken_for.get(index, rule.threshold)
+            for index, rule in enumerate(classes)
+        ]
+
+    @property
+    def alerting(self) -> frozenset[int]:
+        """The classes whose events, or whose group's, are alerts."""
+        return frozenset(index for rule in self.all if rule.alert for index in rule.members)
 
 
 def resolve(config: schema.Config, labels: ClassMap) -> Rules:
@@ -156,6 +165,7 @@ def resolve(config: schema.Config, labels: ClassMap) -> Rules:
     targets += [name for name in names.groups if name in own or name in scores]
     in_groups = {index for name in targets[len(labels) :] for index in names.groups[str(name)]}
     default = schema.Rule(alert="listed")
+    unless = names.indices(config.unless, "unless")
     _check(default, config, "the configuration")
     rules = []
     for target in targets:
@@ -164,7 +174,12 @@ def resolve(config: schema.Config, labels: ClassMap) -> Rules:
         members = names.groups[target] if isinstance(target, str) else (target,)
         followed = tuple(index for index in members if index not in ignored)
         listed = target in scores
-        alert = bool(followed) and (listed if rule.alert == "listed" else rule.alert is True)
+        alert = listed if rule.alert == "listed" else rule.alert is True
+        if alert and not followed:
+            if target in own or config.alert != schema.DEFAULT_ALERTS:
+                name = group or labels[members[0]].name
+                raise UsageError(f"ignore: {name} is to alert, too: it cannot be both")
+            alert = False  # nobody has asked for it
         asked = alert or target in own
         spoken_for = not group and not asked and target in in_groups
         rules.append(
@@ -179,13 +194,12 @@ def resolve(config: schema.Config, labels: ClassMap) -> Rules:
                 alert=alert,
                 threshold=scores.get(target),
                 short=short.issuperset(members),
-                unless=names.indices(
-                    config.unless if rule.unless is None else rule.unless,
-                    f"{_name(rule)}: unless" if rule.unless is not None else "unless",
-                ),
+                unless=unless
+                if rule.unless is None
+                else names.indices(rule.unless, f"the rule for {_name(rule)}: unless"),
             )
         )
-    return Rules(labels, tuple(rules))
+    return Rules(names, tuple(rules))
 
 
 def _own_rules(config: schema.Config, names: Names) -> dict[str | int, schema.Rule]:
@@ -198,10 +212,8 @@ def _own_rules(config: schema.Config, names: Names) -> dict[str | int, schema.Ru
         if rule.group is not None and rule.group.strip() not in names.groups:
             known = ", ".join(names.groups) or "none"
             raise UsageError(f"{where}: there is no group {rule.group!r} (there are: {known})")
-        target: str | int
-        target = (rule.group or "").strip() or next(iter(names.indices([str(rule.label)], where)))
-        if rule.label is not None and rule.label.strip() in names.groups:
-            target = rule.label.strip()
+        named = rule.group
+        target = names.target(str(rule.label), where) if named is None else named.strip()
         if target in own:
             raise UsageError(f"{where}: {_name(rule)} has a rule already: make them one")
         _check(rule, config, f"{where} ({_name(rule)})")

@@ -43,6 +43,7 @@ SHORT_SOUNDS = (
     "Sneeze",
 )
 
+Text = Annotated[str, Meta(min_length=1)]
 Score = Annotated[float, Meta(gt=0.0, le=1.0)]
 Seconds = Annotated[float, Meta(ge=0.0, le=86_400.0)]
 Megabytes = Annotated[float, Meta(gt=0.0, le=1e6)]
@@ -85,7 +86,7 @@ class _Sink(_Table, frozen=True, kw_only=True, tag_field="kind"):
 class TextLog(_Sink, frozen=True, kw_only=True):
     """A text file; `path` may hold strftime's codes, for a new file each day."""
 
-    path: str
+    path: Text
     max_megabytes: Megabytes | None = None
 
 
@@ -112,13 +113,13 @@ class DcaseList(TextLog, frozen=True, kw_only=True, tag="dcase"):
 class HistoryLog(_Sink, frozen=True, kw_only=True, tag="history"):
     """The SQLite history that `livetag history` reads; without a path, the user's own."""
 
-    path: str | None = None
+    path: Text | None = None
 
 
 class Clips(_Sink, frozen=True, kw_only=True, tag="clips"):
     """The sound of each event, as a file of its own in a folder."""
 
-    path: str
+    path: Text
     alerts_only: bool = True
     format: Literal["flac", "wav"] = "flac"
     pre_roll_seconds: Annotated[float, Meta(ge=0.0, le=60.0)] = 2.0
@@ -136,11 +137,11 @@ SinkTable = CsvLog | JsonLinesLog | AudacityLabels | RavenTable | DcaseList | Hi
 class Config(_Table, frozen=True, kw_only=True):
     """Every setting of `livetag monitor`."""
 
-    device: str | int | None = None
-    input: str | None = None
+    device: Text | int | None = None
+    input: Text | None = None
     demo: bool = False
     fast: bool = False
-    since: str | None = None
+    since: Text | None = None
     rate: Annotated[int, Meta(ge=1_000, le=768_000)] | None = None
     channels: Annotated[int, Meta(ge=1, le=1_024)] = 1
     duration_seconds: Annotated[float, Meta(gt=0.0, le=1e9)] | None = None
@@ -166,17 +167,24 @@ class Config(_Table, frozen=True, kw_only=True):
     dashboard: bool | None = None
     explain: bool = False
     json: bool = False
-    csv: str | None = None
-    jsonl: str | None = None
-    audacity: str | None = None
-    raven: str | None = None
-    dcase: str | None = None
-    history: bool | str = False
-    clips: str | None = None
+    csv: Text | None = None
+    jsonl: Text | None = None
+    audacity: Text | None = None
+    raven: Text | None = None
+    dcase: Text | None = None
+    history: bool | Text = False
+    clips: Text | None = None
     sink: tuple[SinkTable, ...] = ()
-    weights: str | None = None
+    weights: Text | None = None
 
 
+_FIELDS: dict[str, tuple[str, ...]] = {
+    "rule": Rule.__struct_fields__,
+    "sink": tuple(
+        dict.fromkeys(key for kind in SinkTable.__args__ for key in kind.__struct_fields__)
+    ),
+}
+"""The keys of the tables, for hints."""
 _TABLE_NUMBER = re.compile(r"(?<=rule|sink)\[(\d+)\]")
 KEYS = Config.__struct_fields__
 LIST_KEYS = frozenset({"confirm", "short", "unless", "alert", "watch", "ignore"})
@@ -194,6 +202,10 @@ def convert(values: Mapping[str, Any], where: str, strict: bool = True) -> Confi
         return msgspec.convert(values, Config, strict=strict)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$.")
+        unknown = re.search("unknown field `([^`]+)`", str(error))
+        table = path.partition("[")[0]
+        if unknown and table in _FIELDS:
+            message += _hint(unknown[1], _FIELDS[table])
         key = _TABLE_NUMBER.sub(lambda match: f" {int(match[1]) + 1}", path.rstrip("`")) or "?"
         raise UsageError(f"{where}: {key}: {message.replace('`', '')}") from error
 

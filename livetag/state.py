@@ -65,7 +65,7 @@ class MonitorState:
     def __post_init__(self) -> None:
         self.labels = self.rules.labels
         self.alerting = self.rules.alerting
-        self.thresholds = [self.rules.threshold_of(label.index) for label in self.labels]
+        self.thresholds = self.rules.thresholds
         self._considered = np.zeros(len(self.labels), bool)
         self._considered[list(self.rules.considered)] = True
         size = max(1, round(HISTORY_SECONDS / self.params.patch_hop_seconds))
@@ -92,7 +92,9 @@ class MonitorState:
                 self.events += 1
                 self._apply_event(item)
             case EventAlert():
-                late = replace(item.start, alert=True, time=item.time, score=item.score)
+                late = replace(
+                    item.start, label=item.label, alert=True, time=item.time, score=item.score
+                )
                 self._apply_event(late)
             case EventEnd():
                 self.sounding.pop(_key(item.start), None)

@@ -2,6 +2,7 @@
 
 import csv
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,7 @@ def test_ends_alone_are_written_and_only_those_selected(kind: Any, path: Path) -
     path.unlink()
     unwanted = (
         end.start,
-        EventAlert(end.start, UNIX_TIME, 13.0, 0.9),
+        EventAlert(end.start, end.start.label, UNIX_TIME, 13.0, 0.9),
         Gap(UNIX_TIME, 1.0, 0.2, "overflow"),
         replace(end, alert=False),
         ended(Label(0, "/m/09x0r", "Speech")),
@@ -184,6 +185,20 @@ def test_a_new_file_each_day_goes_on_counting(kind: Any, tmp_path: Path) -> None
 def test_the_first_file_is_of_the_time_at_which_it_opens(kind: Any, tmp_path: Path) -> None:
     kind(tmp_path / "%Y", "yard.wav", opened_at=1e9).close()
     assert [path.name for path in tmp_path.iterdir()] == ["2001"]
+
+
+@pytest.mark.parametrize("kind", SEPARATE)
+def test_an_event_that_began_before_midnight_is_in_the_file_of_a_run_that_began_after_it(
+    kind: Any, tmp_path: Path
+) -> None:
+    midnight = datetime(2026, 11, 22).timestamp()
+    end = ended()
+    start = replace(end.start, time=midnight - 2.0)
+    late = replace(end, start=start, end_time=midnight + 1.0)
+    (tmp_path / "21.txt").write_text("another run's\n")
+    written(tmp_path / "%d.txt", kind, late, opened_at=midnight + 0.5)
+    assert "Dog" in (tmp_path / "22.txt").read_text()
+    assert (tmp_path / "21.txt").read_text() == "another run's\n"
 
 
 @pytest.mark.parametrize("kind", SINKS)

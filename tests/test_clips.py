@@ -126,10 +126,21 @@ def make_sink(
     selection: Selection = EVERYTHING,
     never_with: Sequence[int] = (),
     lookback_seconds: float = WINDOW_S + 4 * HOP_S,
+    tidy: bool = True,
     **settings: Any,
 ) -> ClipSink:
     table = Clips(path=str(folder), **{"keep_days": 36_500.0, **settings})
-    return ClipSink(folder, "demo", rate_hz, table, selection, never_with, HOP_S, lookback_seconds)
+    return ClipSink(
+        folder,
+        "demo",
+        rate_hz,
+        table,
+        selection,
+        never_with,
+        HOP_S,
+        lookback_seconds,
+        tidy,
+    )
 
 
 def feed(sink: Sink, items: Iterator[Item]) -> None:
@@ -272,7 +283,7 @@ def test_a_clip_in_its_post_roll_is_written_when_the_gap_is_told(folder: Path) -
     samples, _ = only(folder)
     np.testing.assert_array_equal(samples, span(pcm, 2.8, 8.0))
     sink.close()
-    assert sink.written == 1
+    assert len(clips(folder)) == 1
 
 
 @pytest.mark.parametrize(("never_with", "end_s"), [([], 6.0), ([SPEECH], 5.775)])
@@ -315,9 +326,8 @@ def test_an_event_without_length_leaves_no_clip_where_nothing_is_put_around_it(
     folder: Path,
 ) -> None:
     items = segment(noise(9.0), [Sound(4.8, 4.8)])
-    sink = recorded(folder, items, pre_roll_seconds=0.0, post_roll_seconds=0.0)
+    recorded(folder, items, pre_roll_seconds=0.0, post_roll_seconds=0.0)
     assert clips(folder) == []
-    assert (sink.written, sink.withheld) == (0, 0)
 
 
 def test_an_onset_that_is_further_back_than_was_said_costs_the_beginning(folder: Path) -> None:
@@ -350,19 +360,33 @@ def test_a_second_event_may_begin_in_the_post_roll_of_the_first(folder: Path) ->
     np.testing.assert_array_equal(second, span(pcm, 5.2, 12.16))
 
 
-def test_a_long_event_is_cut_to_the_longest_clip(folder: Path) -> None:
+@pytest.mark.parametrize("pre_roll_seconds", [0.0, 2.0, 4.0])
+def test_a_long_event_is_cut_to_the_longest_clip_after_its_pre_roll(
+    pre_roll_seconds: float, folder: Path
+) -> None:
     pcm = noise(30.0)
-    recorded(folder, segment(pcm, [Sound(4.8, 25.0)]), max_seconds=5.0)
+    items = segment(pcm, [Sound(4.8, 25.0)])
+    recorded(folder, items, max_seconds=5.0, pre_roll_seconds=pre_roll_seconds)
     samples, sidecar = only(folder)
-    np.testing.assert_array_equal(samples, span(pcm, 2.8, 7.8))
-    assert (sidecar["clip_end_s"], sidecar["end_s"], sidecar["truncated"]) == (7.8, 25.0, True)
+    np.testing.assert_array_equal(samples, span(pcm, 4.8 - pre_roll_seconds, 9.8))
+    assert (sidecar["clip_end_s"], sidecar["end_s"], sidecar["truncated"]) == (9.8, 25.0, True)
 
 
-def test_a_clip_shorter_than_its_pre_roll_is_cut_all_the_same(folder: Path) -> None:
+def test_a_clip_that_may_be_no_longer_than_its_pre_roll_has_the_sound_all_the_same(
+    folder: Path,
+) -> None:
     pcm = noise(15.0)
     recorded(folder, segment(pcm, [Sound(4.8, 6.24)]), max_seconds=0.5)
     samples, _ = only(folder)
-    np.testing.assert_array_equal(samples, span(pcm, 2.8, 3.3))
+    np.testing.assert_array_equal(samples, span(pcm, 2.8, 5.3))
+
+
+def test_the_post_roll_counts_as_part_of_the_longest_clip(folder: Path) -> None:
+    pcm = noise(15.0)
+    recorded(folder, segment(pcm, [Sound(4.8, 6.24)]), max_seconds=2.44, post_roll_seconds=5.0)
+    samples, sidecar = only(folder)
+    np.testing.assert_array_equal(samples, span(pcm, 2.8, 7.24))
+    assert sidecar["truncated"] is False
 
 
 def test_of_a_long_event_no_more_audio_is_held_than_its_clip_and_the_history(folder: Path) -> None:
@@ -382,11 +406,12 @@ def test_of_a_long_event_no_more_audio_is_held_than_its_clip_and_the_history(fol
             sink.write(Sound(9.0, 299.0).start)
         held = [reference for reference in held if reference() is not None]
         most = max(most, len(held))
-    assert most * block / RATE_HZ <= 5.0 + (2.0 + 2.0) + 2.0  # the clip; pre-roll, look-back; slack
+    # The clip with its pre-roll; pre-roll and look-back; slack.
+    assert most * block / RATE_HZ <= (2.0 + 5.0) + (2.0 + 2.0) + 2.0
     sink.write(Sound(9.0, 299.0).ended(300.0))
     sink.close()
     clip, _ = only(folder)
-    assert len(clip) == 5 * RATE_HZ
+    assert len(clip) == 7 * RATE_HZ
 
 
 @pytest.mark.parametrize(("wanted", "seconds"), [(None, 30), ({SPEECH}, 30), ({520}, 8)])
@@ -433,17 +458,16 @@ def test_what_is_never_to_be_recorded_keeps_a_clip_back_wherever_it_is_in_it(
     """The clip goes from 2.8 s, in the fifth window, to 8.24 s, in the eighteenth."""
     sound = Sound(4.8, 6.24, confirmed=confirmed)
     items = segment(noise(15.0), [sound], speech=hops, block=block)
-    sink = recorded(folder, items, never_with=[SPEECH])
+    recorded(folder, items, never_with=[SPEECH])
     assert len(clips(folder)) == (not withheld)
-    assert (sink.written, sink.withheld) == (not withheld, withheld)
 
 
 def test_what_is_never_to_be_recorded_is_looked_for_until_the_clip_is_cut(folder: Path) -> None:
-    sounds, speech = [Sound(4.8, 20.0)], {25.0: 0.9}  # 12 s
+    sounds, speech = [Sound(4.8, 20.0)], {25.0: 0.9}  # 12 s, 7.2 after the onset
     items = list(segment(noise(25.0), sounds, speech=speech))
-    recorded(folder / "cut", iter(items), never_with=[SPEECH], max_seconds=9.0)
+    recorded(folder / "cut", iter(items), never_with=[SPEECH], max_seconds=7.0)
     assert len(clips(folder / "cut")) == 1
-    recorded(folder / "longer", iter(items), never_with=[SPEECH], max_seconds=9.5)
+    recorded(folder / "longer", iter(items), never_with=[SPEECH], max_seconds=7.5)
     assert clips(folder / "longer") == []
 
 
@@ -452,8 +476,8 @@ def test_a_score_that_just_reaches_the_limit_counts_however_it_is_rounded(
     score: float, folder: Path
 ) -> None:
     items = segment(noise(15.0), [Sound(4.8, 6.24)], speech={10: score})
-    sink = recorded(folder, items, never_with=[SPEECH], never_score=score)
-    assert (sink.written, sink.withheld) == (0, 1)
+    recorded(folder, items, never_with=[SPEECH], never_score=score)
+    assert clips(folder) == []
 
 
 @pytest.mark.parametrize(
@@ -481,10 +505,10 @@ def test_windows_whose_scores_never_came_may_hold_what_is_never_to_be_recorded(
     hops = {begin_s + hop * HOP_S for hop in missing}
     given = [i for i in items if not (isinstance(i, Scores) and i.start_s in hops)]
     assert len(given) == len(items) - len(missing)
-    sink = recorded(folder / "a", iter(given), never_with=[SPEECH])
-    assert (sink.written, sink.withheld) == (not withheld, withheld)
-    sink = recorded(folder / "b", iter(given))
-    assert sink.written == 1
+    recorded(folder / "a", iter(given), never_with=[SPEECH])
+    assert len(clips(folder / "a")) == (not withheld)
+    recorded(folder / "b", iter(given))
+    assert len(clips(folder / "b")) == 1
 
 
 def test_blocks_and_windows_that_are_missing_together_keep_a_clip_back(folder: Path) -> None:
@@ -494,8 +518,8 @@ def test_blocks_and_windows_that_are_missing_together_keep_a_clip_back(folder: P
         for item in items
         if not (isinstance(item, AudioBlock | Scores) and 6.0 <= _begins(item) < 6.5)
     )
-    sink = recorded(folder, missing, never_with=[SPEECH])
-    assert (sink.written, sink.withheld) == (0, 1)
+    recorded(folder, missing, never_with=[SPEECH])
+    assert clips(folder) == []
 
 
 def _begins(item: AudioBlock | Scores) -> float:
@@ -512,10 +536,9 @@ def test_other_classes_and_an_empty_list_keep_nothing_back(folder: Path) -> None
 def test_one_clip_is_kept_back_and_its_neighbour_is_not(folder: Path) -> None:
     sounds = [Sound(4.8, 6.24), Sound(14.4, 15.36, SIREN, "Siren")]
     items = segment(noise(25.0), sounds, speech={10: 0.9})
-    sink = recorded(folder, items, never_with=[SPEECH])
+    recorded(folder, items, never_with=[SPEECH])
     _, sidecar = only(folder)
     assert sidecar["label"] == "Siren"
-    assert (sink.written, sink.withheld) == (1, 1)
 
 
 def test_nothing_is_on_the_disk_before_a_window_begins_after_the_clip(folder: Path) -> None:
@@ -552,7 +575,6 @@ def test_speech_before_a_gap_keeps_nothing_back_after_it(folder: Path) -> None:
     feed(sink, segment(noise(9.0), [sound], first_sample=24_400, lost_before=400))
     sink.close()
     assert len(clips(folder)) == 1
-    assert sink.withheld == 0
 
 
 def test_alerts_alone_are_recorded_where_asked_also_those_told_of_late(folder: Path) -> None:
@@ -570,17 +592,6 @@ def test_only_the_classes_that_are_asked_for_are_recorded(folder: Path) -> None:
     recorded(folder, segment(noise(15.0), sounds), selection=Selection(classes={SIREN}))
     _, sidecar = only(folder)
     assert sidecar["label"] == "Siren"
-
-
-def test_an_event_that_is_not_recorded_counts_nowhere(folder: Path) -> None:
-    sounds = [Sound(4.8, 6.24, alert=False)]
-    sink = recorded(
-        folder,
-        segment(noise(15.0), sounds, speech={10: 0.9}),
-        selection=Selection(alerts_only=True),
-        never_with=[SPEECH],
-    )
-    assert (sink.written, sink.withheld) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -626,14 +637,20 @@ def test_clips_that_are_too_old_are_out_at_the_start(folder: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["2020-01-01T00-00-00.000.flac"]
 
 
-def test_clips_of_a_recording_are_as_old_as_the_recording_has_them(folder: Path) -> None:
-    """It may be of years ago: its clips are not out as soon as they are there."""
-    table = Clips(path=str(folder), keep_days=1.0)
-    for years_s in (9e8, 9e8 - 3_600.0):
-        sink = ClipSink(folder, "old", RATE_HZ, table, EVERYTHING, (), HOP_S, 3.0, BEGAN - years_s)
+def test_clips_of_a_recording_push_none_out_and_are_not_out_themselves(folder: Path) -> None:
+    """It may be of years ago, or of next year: its dates say nothing of what is old now."""
+    folder.mkdir()
+    before = {"2020-01-01T00-00-00.000_dog.flac", "2999-01-01T00-00-00.000_dog.flac"}
+    for name in before:
+        (folder / name).write_bytes(b"x" * 9_000)
+    for years_s in (9e8, -9e8):
+        sink = make_sink(folder, tidy=False, keep_days=1.0, keep_megabytes=0.001)
         feed(sink, (earlier(item, years_s) for item in segment(noise(9.0), [Sound(2.88, 3.84)])))
+        sink.write(earlier(Sound(0.0, 90_000.0, 494, "Silence").ended(90_000.0), years_s))
         sink.close()
-    assert len(clips(folder)) == 2
+    names = {path.name for path in folder.iterdir()}
+    assert before < names
+    assert len(list(folder.glob("*.json"))) == 2
 
 
 def earlier(item: Item, seconds: float) -> Item:
@@ -646,9 +663,13 @@ def earlier(item: Item, seconds: float) -> Item:
     return item
 
 
-def test_clips_grow_too_old_while_none_is_written(folder: Path) -> None:
+def test_clips_grow_too_old_while_none_is_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table = Clips(path=str(folder), keep_days=1.0)
-    sink = ClipSink(folder, "demo", RATE_HZ, table, Selection(classes={DOG}), (), HOP_S, 3.0, BEGAN)
+    selection = Selection(classes={DOG})
+    monkeypatch.setattr("livetag.sinks.clips.time.time", lambda: BEGAN)
+    sink = ClipSink(folder, "demo", RATE_HZ, table, selection, (), HOP_S, 3.0)
     feed(sink, segment(noise(9.0), [Sound(2.88, 3.84)]))
     assert len(clips(folder)) == 1
     silence = Sound(0.0, 90_000.0, 494, "Silence")
@@ -669,7 +690,6 @@ def test_a_full_disk_is_an_oserror_and_leaves_nothing_unfinished(
     with pytest.raises(OSError, match="No space left"):
         feed(sink, segment(noise(15.0), [Sound(4.8, 6.24)]))
     assert list(folder.iterdir()) == []
-    assert sink.written == 0
 
 
 def test_a_folder_that_is_removed_meanwhile_is_an_oserror(folder: Path) -> None:

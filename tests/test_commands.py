@@ -498,6 +498,10 @@ def test_a_configuration_that_is_right_is_said_to_be(full: Path) -> None:
         ('[[sink]]\nkind = "clips"\npath = "x"\nnever_with = ["Dgo"]', "sink 1: never_with"),
         ('[[sink]]\nkind = "cvs"\npath = "x.csv"', "cvs"),
         ('since = "yesterday"', "'yesterday' is no time"),
+        ('csv = ""', "csv: "),
+        ('[[rule]]\nlabel = "Dog"\ntreshold = 0.3', "did you mean 'threshold'"),
+        ('ignore = ["Dog"]\n[[rule]]\nlabel = "Dog"', "ignore: Dog is to alert, too"),
+        ('csv = "x"\n[[sink]]\nkind = "jsonl"\npath = "./x"', "csv and sink 1 both write"),
     ],
 )
 def test_what_is_wrong_with_a_configuration_is_told_with_the_file(
@@ -522,6 +526,7 @@ def test_the_configuration_in_force_is_printed_as_a_file_that_says_the_same(
     full: Path, tmp_path: Path
 ) -> None:
     shown = run("config", "show", "--config", str(full)).stdout.decode()
+    assert (shown.count("\n[[rule]]\n"), shown.count("\n[[sink]]\n")) == (2, 2)
     expected = load(str(full), {}, {}).config
     assert convert(tomllib.loads(shown), "shown") == expected
     again = tmp_path / "again.toml"
@@ -770,7 +775,6 @@ def test_a_history_without_what_was_asked_for_says_so_and_that_is_no_error(
         (("--file", "."), 1, "the history . "),
         (("--since", "yesterday"), 2, "'yesterday' is no time"),
         (("--until", "25:00"), 2, "'25:00' is no time"),
-        (("--label", "Dgo"), 2, "did you mean 'Dog'"),
         (("--json", "--csv"), 2, "not allowed with"),
         (("--summary", "--json"), 2, "not allowed with"),
     ],
@@ -783,6 +787,52 @@ def test_a_history_that_cannot_be_shown_is_told_without_a_traceback(
     assert (done.returncode, done.stdout) == (code, b"")
     assert message in done.stderr.decode()
     assert b"Traceback" not in done.stderr
+
+
+def test_a_name_that_is_no_group_of_the_history_and_no_class_is_told(kept: Kept) -> None:
+    path = str(kept.folder / "history.sqlite")
+    done = run("history", "--file", path, "--label", "Dgo")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"did you mean 'Dog'" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_group_of_the_history_comes_before_a_class_of_its_name(tmp_path: Path) -> None:
+    text = """
+        [groups]
+        "Siren" = ["Smoke detector, smoke alarm", "Doorbell"]
+        "in the house" = ["Speech", "Siren"]
+        [[rule]]
+        group = "Siren"
+        [[rule]]
+        group = "in the house"
+        alert = false
+    """
+    options = ("--history", "h.sqlite", "--json")
+    done = run(*configured(tmp_path, text), *options, cwd=tmp_path)
+    assert done.returncode == 0
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    ends = [record for record in records if record["type"] == "event_end"]
+
+    def asked(*names: str) -> set[tuple[str, str, str]]:
+        labels = [option for name in names for option in ("--label", name)]
+        shown = run("history", "--file", "h.sqlite", "--json", *labels, cwd=tmp_path)
+        assert shown.returncode == 0
+        found = [json.loads(line) for line in shown.stdout.splitlines()]
+        return {(one.get("group", ""), one["label"], one["time"]) for one in found}
+
+    def of(*groups: str, label: str = "") -> set[tuple[str, str, str]]:
+        return {
+            (one.get("group", ""), one["label"], one["time"])
+            for one in ends
+            if one.get("group") in groups or one["label"] == label
+        }
+
+    assert of("Siren") != set() != of("in the house")
+    assert asked("Siren") == of("Siren")  # and no siren
+    assert asked("in the house") == of("in the house")
+    assert asked("/m/03kmc9") == of(label="Siren") != set()  # the class has other names
+    assert asked("Siren", "speech") == of("Siren", label="Speech")
 
 
 @pytest.mark.parametrize("form", [(), ("--json",), ("--csv",), ("--summary",)])

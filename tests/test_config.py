@@ -332,6 +332,13 @@ def test_a_variable_that_cannot_be_taken_is_named(text: str) -> None:
         loaded(None, {"LIVETAG_THRESHOLD": text})
 
 
+@pytest.mark.parametrize("name", ["LIVETAG_RULES", "LIVETAG_GROUP"])
+def test_a_variable_near_a_table_s_has_no_hint_that_leads_nowhere(name: str) -> None:
+    (message,) = load(None, {}, {name: "x"}).ignored
+    assert message.startswith(f"{name} is no setting")
+    assert not any(f"mean {variable(key)}?" in message for key in TABLE_KEYS)
+
+
 def test_an_unknown_variable_is_told_and_ignored() -> None:
     environment = {
         "LIVETAG_TRESHOLD": "0.2",
@@ -352,7 +359,7 @@ def test_tables_cannot_be_set_by_a_variable(key: str) -> None:
     result = load(None, {}, {variable(key): '[{"label": "Dog"}]'})
     assert result.config == Config()
     (message,) = result.ignored
-    assert variable(key) in message
+    assert message == f"{variable(key)}: tables stand in a file alone: it is ignored"
 
 
 def test_what_set_a_key_is_known(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ UNIX_TIME = 1_795_365_912.4804
 START = EventStart(DOG, UNIX_TIME, 12.48, 0.97128, 0.5, -31.2, alert=True)
 UNASKED = replace(START, label=Label(0, "/m/09x0r", "Speech"), alert=False)
 WITHHELD = replace(START, alert=False, withheld="cooldown 41 s")
-LATE = EventAlert(WITHHELD, UNIX_TIME + 41.0, 53.48, 0.876)
+LATE = EventAlert(WITHHELD, DOG, UNIX_TIME + 41.0, 53.48, 0.876)
 END = EventEnd(START, UNIX_TIME + 2.88, 15.36, 0.99004, 0.95, 6, -20.0, alert=True)
 GAP = Gap(UNIX_TIME, 20.0, 0.21, "overflow")
 
@@ -52,6 +52,12 @@ def test_an_alert_is_one_line_and_nothing_else_is_any() -> None:
 def test_what_withheld_an_alert_is_over_and_its_line_has_the_time_and_score_of_then() -> None:
     (line,) = printed([WITHHELD, LATE, replace(END, start=WITHHELD)], as_json=False)
     assert line == f"{iso_time(UNIX_TIME + 41.0)}  Dog  0.88"
+
+
+def test_a_late_alert_of_a_group_names_the_member_that_is_heard_then() -> None:
+    late = replace(LATE, start=replace(WITHHELD, group="pets"), label=Label(70, "/m/x", "Bark"))
+    (line,) = printed([late], as_json=False)
+    assert line == f"{iso_time(UNIX_TIME + 41.0)}  Bark  0.88"
 
 
 def test_with_json_every_record_is_one_object_a_line_alert_or_not() -> None:

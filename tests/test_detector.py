@@ -385,6 +385,19 @@ def test_an_event_that_comes_back_after_its_longest_time_ended_with_its_last_win
     assert first.end_s == pytest.approx(listener.offset_s(1))
 
 
+def test_two_events_of_one_label_never_overlap_though_no_hold_parts_them() -> None:
+    """A window is longer than a hop: each event would reach into the next one's."""
+    listener = Listener(hop_seconds=0.1, hold_seconds=0.0)
+    found = listener.all_of(0.0, 0.9, 0.0, 0.9, 0.0, 0.9)
+    assert listener.offset_s(1) > listener.onset_s(3)  # which is what it is about
+    assert kinds(found) == ["EventStart", "EventEnd"] * 3
+    for end, start in zip(ends(found), starts(found)[1:], strict=False):
+        assert start.start_s == end.end_s
+        assert start.time == pytest.approx(end.end_time)
+    other = listener.hear({"Cat": 0.9})
+    assert starts(other)[0].start_s < listener.next_s + 1.0
+
+
 # --- Onset and offset ---------------------------------------------------------------------------
 
 
@@ -413,6 +426,27 @@ def test_an_event_ends_no_later_than_the_stream() -> None:
         "Dog": end_s,
     }
     assert listener.finish(end_s) == []
+
+
+@pytest.mark.parametrize("hours", [1.0, -1.0])
+@pytest.mark.parametrize("ends_by", ["hold", "cut", "finish"])
+def test_a_clock_that_is_set_during_an_event_makes_it_no_longer_and_no_shorter(
+    hours: float, ends_by: str
+) -> None:
+    listener = Listener(hold_seconds=0.0, max_seconds=2.0 if ends_by == "cut" else 1_000.0)
+    found = listener.hear(0.9, 0.9)
+    listener.anchor = Anchor(0.0, BEGAN + hours * 3_600.0)
+    found += listener.hear(0.9, 0.9)
+    if ends_by == "finish":
+        found += listener.finish(2.0)
+    else:
+        found += listener.hear(0.9 if ends_by == "cut" else 0.0)
+    (end,) = ends(found)
+    start = starts(found)[0]
+    assert start.time == pytest.approx(BEGAN + start.start_s)
+    assert end.end_time - start.time == pytest.approx(end.end_s - start.start_s)
+    if ends_by == "cut":  # what comes next has the new clock
+        assert starts(found)[1].time == pytest.approx(listener.anchor.time_at(end.end_s))
 
 
 @given(
@@ -454,6 +488,20 @@ def test_an_event_begins_no_later_than_the_audio_ends(heard_s: float) -> None:
     assert start.time == pytest.approx(BEGAN + start.start_s)
     (end,) = ends(listener.finish(heard_s))
     assert start.start_s <= end.end_s <= max(start.start_s, heard_s)
+
+
+def test_an_event_that_is_cut_in_a_padded_window_ends_no_later_than_the_audio() -> None:
+    """Nor does the next one begin there."""
+    listener = Listener(max_seconds=1.0)
+    found = listener.hear(0.9, 0.9)
+    assert listener.onset_s(2) > 1.1
+    row = np.zeros(521, np.float32)
+    row[69] = 0.9
+    found += listener.detector.update(1.0, row, LEVEL_DBFS, listener.anchor, 1.1)
+    found += listener.finish(1.1)
+    assert kinds(found) == ["EventStart", "EventEnd"] * 2
+    assert max(start.start_s for start in starts(found)) <= 1.1
+    assert max(end.end_s for end in ends(found)) <= 1.1
 
 
 def test_with_a_hop_longer_than_the_window_an_event_keeps_to_its_windows() -> None:
@@ -588,6 +636,52 @@ def test_outside_its_hours_nothing_alerts_until_they_come() -> None:
     assert alert.time == pytest.approx(nearly + 1.0)
 
 
+DURING_MUSIC: list[dict[str, Any]] = [
+    {"label": "Dog", "unless": ["Music"]},
+    {"label": "Music", "alert": False, "release": 0.2, "max_seconds": 1.0, "confirm": [2, 2]},
+]
+"""Music is cut after a second, and has to be confirmed again by two windows."""
+
+
+@pytest.mark.parametrize(
+    "music",
+    [
+        0.3,  # over the release, under the threshold: no next event comes
+        0.9,  # the next event is not confirmed yet
+    ],
+)
+@pytest.mark.parametrize("leaving_out", [{}, {"ignore": ("Music",)}])
+def test_a_sound_whose_event_was_cut_withholds_as_long_as_it_goes_on(
+    music: float, leaving_out: dict[str, Any]
+) -> None:
+    listener = Listener(hold_seconds=0.0, rule=DURING_MUSIC, **leaving_out)
+    listener.hear({"Music": 0.9}, {"Music": 0.9})
+    cut = listener.hear({"Music": music, "Dog": 0.9})
+    assert len(ends(cut)) == (not leaving_out)
+    (dog,) = [start for start in starts(cut) if start.label.name == "Dog"]
+    assert (dog.alert, dog.withheld) == (False, "while Music")
+    assert alerts(listener.hear(*[{"Music": music, "Dog": 0.9}] * 9)) == []
+    # Over at last, with no event that would have to end first, or with one.
+    (alert,) = alerts(listener.hear({"Music": 0.1, "Dog": 0.9}, {"Dog": 0.9}))
+    assert alert.label.name == "Dog"
+
+
+def test_a_sound_that_was_cut_and_came_back_withholds_no_longer_than_its_last_event() -> None:
+    listener = Listener(hold_seconds=0.0, rule=DURING_MUSIC)
+    listener.hear(*[{"Music": 0.9}] * 4, {})
+    (start,) = starts(listener.hear({"Dog": 0.9}))
+    assert start.alert
+
+
+def test_what_was_cut_before_a_gap_does_not_withhold_after_it() -> None:
+    """Over the release alone, a sound that may be another withholds nothing."""
+    listener = Listener(hold_seconds=0.0, rule=DURING_MUSIC)
+    listener.hear({"Music": 0.9}, {"Music": 0.9}, {"Music": 0.3})
+    assert starts(listener.hear({"Music": 0.3, "Dog": 0.9}))[0].withheld == "while Music"
+    listener.finish()
+    assert starts(listener.hear({"Music": 0.3, "Dog": 0.9}))[0].alert
+
+
 def test_hours_are_those_of_the_anchor_that_holds_now() -> None:
     noon = datetime(2026, 11, 22, 12).timestamp()
     listener = Listener(began=noon, hours="22:00-07:00", alert=("Dog",))
@@ -620,13 +714,25 @@ def test_an_event_starts_with_the_level_of_the_window_that_confirmed_it() -> Non
     assert ends(found)[0].level_dbfs == -10.0
 
 
-def test_a_bridged_window_counts_in_every_figure_of_its_event() -> None:
-    """One between may be over the release and too quiet, or loud for another reason."""
-    quiet = Listener(min_level_dbfs=-40.0)
-    found = quiet.hear(0.6) + quiet.hear(1.0, level=-60.0) + quiet.hear(0.6) + quiet.finish()
+@pytest.mark.parametrize("confirm", [(1, 1), (2, 3)])
+def test_a_window_that_is_too_quiet_counts_as_one_without_a_score(confirm: tuple[int, int]) -> None:
+    """Whether it is bridged, or stands between windows that confirm the event."""
+    listener = Listener(min_level_dbfs=-40.0, confirm=confirm)
+    found = listener.hear(0.6) + listener.hear(1.0, level=-60.0) + listener.hear(0.6)
+    (end,) = ends(found + listener.finish())
+    assert end.windows == 3
+    assert end.mean_score == pytest.approx((0.6 + 0.0 + 0.6) / 3)
+    assert end.peak_score == pytest.approx(0.6)
+
+
+def test_windows_of_a_pause_count_once_though_the_event_pauses_again() -> None:
+    found = Listener(hold_seconds=2.0, release=0.5).all_of(0.9, 0.1, 0.2, 0.8, 0.4, 0.7, 0.3, 0.3)
     (end,) = ends(found)
-    assert end.mean_score == pytest.approx((0.6 + 1.0 + 0.6) / 3)
-    assert end.peak_score == 1.0
+    assert end.windows == 6
+    assert end.mean_score == pytest.approx((0.9 + 0.1 + 0.2 + 0.8 + 0.4 + 0.7) / 6)
+
+
+def test_a_loud_window_of_a_bridged_pause_counts_for_the_level() -> None:
     other = Listener()
     found = other.hear(0.6) + other.hear(0.1, level=-6.0) + other.hear(0.6) + other.finish()
     assert ends(found)[0].level_dbfs == -6.0
@@ -652,6 +758,16 @@ def test_a_group_whose_best_members_change_has_one_cooldown() -> None:
     listener = Listener(groups=PETS, hold_seconds=0.0, cooldown_seconds=60.0, alert=("pets",))
     found = listener.hear({"Dog": 0.9}, {}, {"Cat": 0.9}, {})
     assert [(one.label.name, one.alert) for one in starts(found)] == [("Dog", True), ("Cat", False)]
+
+
+def test_a_group_s_late_alert_is_of_the_member_that_is_heard_then() -> None:
+    listener = Listener(groups=PETS, hold_seconds=0.0, cooldown_seconds=1.5, alert=("pets",))
+    found = listener.hear({"Dog": 0.9}, {}, {"Dog": 0.8, "Cat": 0.6}, {"Dog": 0.6, "Cat": 0.7})
+    assert [one.label.name for one in starts(found)] == ["Dog", "Dog"]
+    (alert,) = alerts(found)
+    assert alert.label.name == "Cat"
+    assert alert.score == pytest.approx(0.7)
+    assert alert.start.label.name == "Dog"
 
 
 def test_a_member_with_a_rule_of_its_own_is_followed_by_itself_too() -> None:
@@ -681,8 +797,8 @@ def test_what_is_not_watched_is_not_told_unless_it_alerts() -> None:
     assert len(ends(found)) == 2
 
 
-def test_what_is_ignored_is_not_told_even_if_it_is_to_alert() -> None:
-    assert Listener(ignore=("Dog",), alert=("Dog",)).all_of(0.3, 0.9, 0.3) == []
+def test_what_is_ignored_is_not_told_even_if_it_is_watched() -> None:
+    assert Listener(ignore=("Dog",), watch=("Dog",)).all_of(0.3, 0.9, 0.3) == []
 
 
 # --- Explanations -------------------------------------------------------------------------------

@@ -92,6 +92,7 @@ class Fan:
     def __init__(self, *sinks: Sink, may_wait: bool = True) -> None:
         self.stop = threading.Event()
         self.out = FanOut(sinks, may_wait)
+        self.out.start()
         self.told: list[str] = []
 
     def write(self, *items: Item) -> None:
@@ -171,10 +172,24 @@ def test_a_sink_is_written_to_and_closed_by_one_thread_of_its_own() -> None:
     assert not any(thread.is_alive() for thread in one.threads | other.threads)
 
 
+def test_no_thread_runs_before_the_start() -> None:
+    """Whoever makes a fan-out and cannot go on has nothing to end."""
+    before = set(threading.enumerate())
+    notes = NotingSink()
+    out = FanOut([notes, NotingSink()], may_wait=True)
+    out.write(gap(0), threading.Event())
+    assert out.takes_audio is False
+    assert set(threading.enumerate()) <= before
+    assert notes.items == []
+    out.start()
+    out.close(threading.Event(), PATIENCE_SECONDS)
+    assert (notes.items, notes.closed) == ([gap(0)], 1)
+
+
 @pytest.mark.parametrize(("takes", "wanted"), [((Gap,), False), ((Gap, AudioBlock), True)])
 def test_audio_is_wanted_where_a_sink_takes_it(takes: tuple[type, ...], wanted: bool) -> None:
     fan = Fan(NotingSink(), NotingSink(takes))
-    assert fan.out.take_audio is wanted
+    assert fan.out.takes_audio is wanted
     fan.close()
 
 
@@ -182,7 +197,7 @@ def test_without_sinks_there_is_nothing_to_do_and_nobody_has_gone() -> None:
     fan = Fan()
     fan.write(gap(0))
     assert fan.close() == []
-    assert (fan.out.all_gone, fan.out.failed, fan.out.take_audio) == (False, False, False)
+    assert (fan.out.all_gone, fan.out.failed, fan.out.takes_audio) == (False, False, False)
 
 
 # --- Slow sinks ---------------------------------------------------------------------------------

@@ -9,15 +9,15 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import livetag.history
 from livetag.errors import InputError, LivetagError, UsageError
-from livetag.events import EventEnd, EventStart, Gap, Item, Scores
+from livetag.events import EventEnd, EventStart, Gap, Item, Level
 from livetag.history import SCHEMA_VERSION, HistoryWriter, Run
 from livetag.history_query import History, Query
 from livetag.sinks.base import EVERYTHING, Selection
@@ -49,9 +49,9 @@ def ended(
     return EventEnd(start, NOON + end_s, end_s, peak_score, 0.95, 6, level_dbfs, alert)
 
 
-def scores(end_s: float) -> Scores:
-    nothing = np.zeros(521, np.float32)
-    return Scores(end_s - 0.975, end_s, nothing, np.zeros(1024, np.float32), -60.0, None)
+def heard(end_s: float) -> Level:
+    """Audio until there."""
+    return Level(end_s, -60.0, -50.0, clipped=False)
 
 
 def logged(path: Path, *items: Item, run: Run = RUN, selection: Selection = EVERYTHING) -> None:
@@ -61,7 +61,11 @@ def logged(path: Path, *items: Item, run: Run = RUN, selection: Selection = EVER
 
 
 def write_all(sink: HistorySink, items: Iterable[Item]) -> None:
+    """An event's end comes after its start, and after the audio that it was found in."""
     for item in items:
+        if isinstance(item, EventEnd):
+            sink.write(item.start)
+            sink.write(heard(item.end_s))
         sink.write(item)
 
 
@@ -115,7 +119,7 @@ def test_any_tool_reads_the_times_with_sqlite_s_own_functions(path: Path) -> Non
 
 
 def test_a_run_says_what_was_running(path: Path) -> None:
-    logged(path, scores(60.0))
+    logged(path, heard(60.0))
     statement = (
         "SELECT source, version, model_sha256, weights_source, hop_seconds,"
         " json_extract(configuration, '$.top') FROM runs"
@@ -165,7 +169,7 @@ def test_a_run_that_is_killed_keeps_its_events_and_never_ended(path: Path) -> No
         "from pathlib import Path\n"
         "from test_history import *\n"
         f"sink = HistorySink(Path({str(path)!r}), RUN)\n"
-        "sink.write(ended(DOG)); sink.write(ended(SPEECH, 20.0))\n"
+        "write_all(sink, [ended(DOG), ended(SPEECH, 20.0)])\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], check=False)
@@ -181,9 +185,58 @@ def test_a_run_that_is_killed_keeps_its_events_and_never_ended(path: Path) -> No
 
 def test_a_run_has_the_time_of_its_audio(path: Path) -> None:
     """A recording of last night, replayed now and fast, was heard last night."""
-    logged(path, scores(5.0), ended(start_s=12.48), scores(3_600.0))
+    logged(path, heard(5.0), ended(start_s=12.48), heard(3_600.0))
     (row,) = rows(path, "SELECT started, heard_until, ended FROM runs")
     assert row == pytest.approx((NOON, NOON + 3_600.0, NOON + 3_600.0), abs=1e-3)
+
+
+def shifted(end: EventEnd, seconds: float) -> EventEnd:
+    """An event at another time of day; in the stream it stands where it did."""
+    start = replace(end.start, time=end.start.time + seconds)
+    return replace(end, start=start, end_time=end.end_time + seconds)
+
+
+@pytest.mark.parametrize("days", [30.0, -30.0])
+@pytest.mark.parametrize("by", ["event", "gap"])
+def test_a_run_over_which_the_clock_was_set_is_as_long_as_its_audio(
+    days: float, by: str, path: Path
+) -> None:
+    """And where the newest date has it: a clock is set to what is right."""
+    jump_s = days * 86_400.0
+    newest: Item = shifted(ended(start_s=100.0), jump_s)
+    if by == "gap":
+        newest = Gap(NOON + jump_s + 100.0, 100.0, 0.5, "overflow")
+    logged(path, ended(start_s=10.0), newest, heard(200.0))
+    (row,) = rows(path, "SELECT started, heard_until, ended FROM runs")
+    right = NOON + jump_s
+    assert row == pytest.approx((right, right + 200.0, right + 200.0), abs=1e-3)
+    with History(path) as history:
+        assert sum(end - begin for begin, end in history.listening()) == pytest.approx(200.0)
+
+
+def test_an_event_that_goes_on_dates_its_run_before_it_has_ended(path: Path) -> None:
+    """A recording of last night whose one sound goes on for hours; or one that is killed."""
+    sink = HistorySink(path, RUN)
+    write_all(sink, [ended(start_s=5.0).start, heard(3_600.0)])
+    assert rows(path, "SELECT started, heard_until, ended FROM runs") == [
+        (NOON, NOON + 3_600.0, None)
+    ]
+    sink.close()
+
+
+def test_an_end_does_not_date_its_run_by_a_clock_that_was_set_meanwhile(path: Path) -> None:
+    """An end is dated from its start; what came after has the clock that holds now."""
+    long_one, hour_s = ended(start_s=10.0, seconds=90.0), 3_600.0
+    sink = HistorySink(path, RUN)
+    write_all(sink, [long_one.start, shifted(ended(BARK, 50.0), hour_s)])
+    sink.write(long_one)
+    sink.close()
+    ((started,),) = rows(path, "SELECT started FROM runs")
+    assert started == pytest.approx(NOON + hour_s)
+
+
+def test_what_a_sink_takes_is_what_dates_its_run_and_what_it_writes() -> None:
+    assert set(HistorySink.takes) == {EventStart, EventEnd, Gap, Level}
 
 
 def test_a_run_in_which_nothing_happens_says_now_and_then_that_it_goes_on(path: Path) -> None:
@@ -438,21 +491,69 @@ def test_where_there_is_no_history_the_error_says_how_to_keep_one(path: Path) ->
     assert labels_of(path, Query()) == ["Dog"]
 
 
+@pytest.fixture
+def other(path: Path) -> Iterator[sqlite3.Connection]:
+    """Another program at the history, which has to be there by then."""
+    logged(path)
+    connection = sqlite3.connect(path, isolation_level=None)
+    yield connection
+    connection.close()
+
+
 @pytest.mark.usefixtures("impatient")
-def test_a_history_that_another_keeps_locked_is_an_error_that_says_so(path: Path) -> None:
+def test_a_history_that_another_keeps_locked_cannot_be_opened_or_closed(
+    path: Path, other: sqlite3.Connection
+) -> None:
     sink = HistorySink(path, RUN)
-    other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(OSError, match="another program has kept it locked") as caught:
-        sink.write(ended())
-    assert str(caught.value.strerror).startswith("another program")
     with pytest.raises(LivetagError, match="cannot be written: another program"):
         HistorySink(path, RUN)
+    with pytest.raises(OSError, match="another program has kept it locked") as caught:
+        sink.close()
+    assert str(caught.value.strerror).startswith("another program")
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("item", [ended(), Gap(NOON + 3.0, 3.0, 0.2, "overflow"), heard(1e3)])
+def test_a_sink_waits_while_another_keeps_the_history_locked_and_writes_once(
+    item: Item, path: Path, other: sqlite3.Connection
+) -> None:
+    """Far longer than SQLite does: it has a thread and a queue of its own for that."""
+    sink = HistorySink(path, RUN)
+    other.execute("BEGIN IMMEDIATE")
+    failures: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            sink.write(item)
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=write, daemon=True)
+    thread.start()
+    thread.join(0.5)  # ten times what SQLite waits
+    assert thread.is_alive()
+    assert failures == []
     other.execute("ROLLBACK")
-    sink.write(ended(BARK))
+    thread.join(30.0)
+    assert not thread.is_alive()
     sink.close()
-    other.close()
-    assert labels_of(path, Query()) == ["Bark"]
+    assert failures == []
+    written = rows(path, "SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM gaps)")
+    assert written == [(isinstance(item, EventEnd), isinstance(item, Gap))]
+
+
+def test_the_groups_that_events_are_of_are_known_and_no_others(path: Path) -> None:
+    names = {"dogs", "Dog", "'); --"}
+    logged(path, ended(), *(ended(group=name) for name in names), ended(group="dogs"))
+    with History(path) as history:
+        assert history.groups() == names
+
+
+def test_a_history_without_events_is_of_no_groups(path: Path) -> None:
+    logged(path, heard(60.0))
+    with History(path) as history:
+        assert history.groups() == set()
 
 
 def test_a_full_disk_is_an_error_and_what_was_written_stays(path: Path) -> None:

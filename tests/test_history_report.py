@@ -21,6 +21,7 @@ from livetag.history_map import MOST_DAYS, shade
 from livetag.history_query import History, Query
 from livetag.history_report import (
     CSV_COLUMNS,
+    PRINTERS,
     print_csv,
     print_json,
     print_summary,
@@ -226,6 +227,21 @@ def test_where_nothing_was_heard_a_printer_says_so_to_its_caller(
         assert not printer(out, history, Query(since=at(13).timestamp()))
         assert out.getvalue() == expected
         assert printer(out, history, Query())
+
+
+@pytest.mark.parametrize("form", PRINTERS)
+def test_each_form_has_a_printer_of_its_own_that_says_whether_there_was_anything(
+    form: str, home: Home
+) -> None:
+    home.run(at(8), at(9), (at(8, 5), "Dog"))
+    out = io.StringIO()
+    with History(home.path) as history:
+        assert PRINTERS[form](out, history, Query(classes={DOG})) is True
+        assert PRINTERS[form](io.StringIO(), history, Query(classes={SILENCE})) is False
+    first = out.getvalue().splitlines()[0]
+    begins = {"json": "{", "csv": "start,", "text": iso_time(at(8, 5).timestamp())}
+    assert first.startswith(begins.get(form, "2026-11-22 08:00 to "))
+    assert len(set(PRINTERS.values())) == 4
 
 
 def test_the_summary_has_a_row_for_each_label_those_with_alerts_first(home: Home) -> None:

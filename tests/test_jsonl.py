@@ -16,7 +16,7 @@ from livetag.yamnet.labels import Label
 
 UNIX_TIME = 1_795_365_912.48
 START = EventStart(Label(69, "/m/0bt9lr", "Dog"), UNIX_TIME, 12.48, 0.97, 0.5, -31.26, False)
-LATE = EventAlert(START, UNIX_TIME + 0.48, 12.96, 0.98)
+LATE = EventAlert(START, START.label, UNIX_TIME + 0.48, 12.96, 0.98)
 END = EventEnd(START, UNIX_TIME + 2.88, 15.36, 0.99, 0.95, 6, -28.04, True)
 GAP = Gap(UNIX_TIME, 20.0, 0.2100004, "overflow")
 RECORDS: tuple[Record, ...] = (START, LATE, END, GAP)
@@ -69,11 +69,10 @@ def test_only_classes_that_are_selected_are_written_and_gaps_always(log: Path) -
     assert kinds == ["gap"]
 
 
-def test_a_number_that_is_not_finite_is_null(log: Path) -> None:
-    strange = replace(END, peak_score=float("nan"), end_s=float("inf"), level_dbfs=float("-inf"))
-    (found,) = written(log, strange)
-    assert (found["peak_score"], found["end_s"], found["level_dbfs"]) == (None, None, None)
-    assert found["mean_score"] == 0.95
+def test_digital_silence_has_no_level_and_its_line_is_json(log: Path) -> None:
+    silent = replace(START, level_dbfs=float("-inf"))
+    late, end = replace(LATE, start=silent), replace(END, start=silent, level_dbfs=float("-inf"))
+    assert [found["level_dbfs"] for found in written(log, silent, late, end)] == [None] * 3
 
 
 @pytest.mark.parametrize("source", ["two\nlines", 'a "quoted"\ttab', "caf\udce9", "\u2028", "ü"])

@@ -124,6 +124,24 @@ def test_an_event_that_began_yesterday_is_in_the_newer_file(tmp_path: Path) -> N
     assert contents(tmp_path) == {"22.txt": "a\n", "23.txt": "b\nlate\nc\n"}
 
 
+@pytest.mark.parametrize("log_format", [PLAIN, HEADED, ONE_STREAM])
+def test_a_log_opened_just_after_midnight_takes_what_began_before_it(
+    log_format: LogFormat, tmp_path: Path
+) -> None:
+    """Yesterday's file may be another run's, to which nothing may be added, or not be there."""
+    midnight = NOON + DAY_SECONDS / 2
+    yesterday = tmp_path / "22.txt"
+    yesterday.write_text("time,what\nanother run's\n")
+    log = LogFile(tmp_path / "%d.txt", log_format, opened_at=midnight + 5)
+    log.write("a", midnight - 3)
+    log.write("b", midnight + 6)
+    log.close()
+    assert (tmp_path / "23.txt").read_text() == (
+        f"{log_format.header}\na\nb\n" if log_format.header else "a\nb\n"
+    )
+    assert yesterday.read_text() == "time,what\nanother run's\n"
+
+
 def test_a_clock_that_was_years_ahead_is_followed_back(tmp_path: Path) -> None:
     records = [("wrong", NOON + 3_653 * DAY_SECONDS), ("right", NOON), ("next", NOON + 1)]
     write_all(tmp_path / "%Y.txt", records)

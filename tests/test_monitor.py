@@ -34,7 +34,7 @@ from livetag.events import (
     Scores,
 )
 from livetag.fanout import FanOut
-from livetag.monitor import Monitor, counted
+from livetag.monitor import Monitor
 from livetag.records import iso_time
 from livetag.rules import resolve
 from livetag.schema import Config
@@ -558,6 +558,52 @@ def test_a_source_that_stalls_is_told_once_and_once_when_it_is_back(
     assert told.count("audio comes from made up again") == 1
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_recording_that_ends_by_itself_leaves_its_sinks_all_the_time_they_need(
+    fails: bool, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that cannot be read to its end: what was heard until there is written."""
+    monkeypatch.setattr("livetag.monitor._ENDING_SECONDS", 0.02)
+    closing = threading.Event()
+    close = FanOut.close
+
+    def noted_close(self: FanOut, stop: threading.Event, patience_seconds: float) -> None:
+        closing.set()
+        close(self, stop, patience_seconds)
+
+    monkeypatch.setattr(FanOut, "close", noted_close)
+    slow = HangingSink()
+
+    def let_go_on() -> None:
+        assert closing.wait(PATIENCE_SECONDS)
+        threading.Event().wait(0.5)  # far longer than a microphone's sinks would have
+        slow.go_on.set()
+
+    watcher = threading.Thread(target=let_go_on)
+    watcher.start()
+    source = FakeSource(lambda _: sound(2.0, 2.0), failure=InputError("cut short"))
+    if fails:
+        with pytest.raises(InputError, match="cut short"):
+            bench.monitor(source, slow).run()
+    else:
+        assert bench.monitor(lambda _: sound(2.0, 2.0), slow).run() == 0
+    watcher.join(PATIENCE_SECONDS)
+    assert slow.kinds == ["EventStart", "EventEnd"]
+    assert slow.closed
+    assert "did not take" not in bench.told.getvalue()
+
+
+def test_a_microphone_s_sinks_have_their_patience_though_it_ended_by_itself(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livetag.monitor._ENDING_SECONDS", 0.1)
+    hanging = HangingSink()
+    source = FakeSource(lambda _: sound(2.0, 2.0), live=True)
+    assert bench.monitor(source, hanging).run() == 1
+    assert bench.told.getvalue().count("the hanging one did not take all that it was to") == 1
+    hanging.go_on.set()
+
+
 def test_ctrl_c_while_sinks_take_the_rest_of_a_recording_leaves_them_their_patience(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -620,6 +666,17 @@ def test_what_kept_a_group_from_alerting_names_it_and_its_member(unconfirmed: Be
     assert why.endswith(" of 9 windows")
 
 
+def test_what_is_explained_stays_on_its_line_whatever_a_group_is_called(
+    unconfirmed: Bench,
+) -> None:
+    name = "two\nlines\x1b[2J"
+    voices = {"groups": {name: ("Speech",)}, "alert": (name,), "confirm": (9, 9)}
+    unconfirmed.have(msgspec.structs.replace(ALERT_ON_SPEECH, **voices))
+    assert unconfirmed.monitor(lambda _: sound(1.0, 3.0), NotingSink(), explain=True).run() == 0
+    told, _ = unconfirmed.told.getvalue().splitlines()
+    assert "  two?lines?[2J: Speech  " in told
+
+
 def test_nothing_is_explained_unasked(unconfirmed: Bench) -> None:
     assert unconfirmed.monitor(lambda _: sound(1.0, 3.0), NotingSink()).run() == 0
     assert unconfirmed.told.getvalue().count("\n") == 1
@@ -664,8 +721,3 @@ def test_with_a_dashboard_a_run_goes_on_without_its_sinks(bench: Bench) -> None:
     monitor = bench.monitor(endless, sink, console=console, dashboard_top=5, duration_seconds=6.0)
     assert monitor.run() == 0
     assert bench.state.heard_s == pytest.approx(6.0)
-
-
-@pytest.mark.parametrize(("number", "text"), [(0, "0 alerts"), (1, "1 alert"), (2, "2 alerts")])
-def test_numbers_agree_with_their_nouns(number: int, text: str) -> None:
-    assert counted(number, "alert") == text

@@ -7,6 +7,7 @@ import json
 import signal
 import sqlite3
 import sys
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -64,11 +65,16 @@ def opened() -> Iterator[Callable[..., list[Sink]]]:
     """Open the sinks of a configuration; they are closed when the test ends."""
     everything: list[Sink] = []
 
-    def open_all(began: float | None = BEGAN, covered: bool = False, **values: Any) -> list[Sink]:
-        config = convert({"alert": ["Dog"], **values}, "the test")
+    def open_all(
+        began: float | None = BEGAN,
+        covered: bool = False,
+        source: Source = SOURCE,
+        **values: Any,
+    ) -> list[Sink]:
+        config = convert({"alert": ["Dog", "Cat"], **values}, "the test")
         rules = resolve(config, class_map())
         params = Params(patch_hop_seconds=config.patch_hop_seconds)
-        sinks = open_sinks(config, SOURCE, rules, params, REPORT, began, covered)
+        sinks = open_sinks(config, source, rules, params, REPORT, began, covered)
         everything.extend(sinks)
         return sinks
 
@@ -223,7 +229,7 @@ def test_a_history_knows_its_run_and_the_configuration_in_force(
     assert (run["source"], run["hop_seconds"]) == ("kitchen.wav", 0.24)
     assert (run["model_sha256"], run["weights_source"]) == ("5" * 64, "a test")
     configuration = convert(json.loads(run["configuration"]), "the history")
-    assert (configuration.threshold, configuration.alert) == (0.37, ("Dog",))
+    assert (configuration.threshold, configuration.alert) == (0.37, ("Dog", "Cat"))
 
 
 # --- What a sink is given besides ---------------------------------------------------------------
@@ -252,12 +258,12 @@ def test_a_table_s_file_is_followed_by_another_when_it_is_full(
 def test_clips_have_the_settings_of_their_table(
     opened: Callable[..., list[Sink]], tmp_path: Path
 ) -> None:
-    values: dict[str, Any] = {"format": "wav", "pre_roll_seconds": 0.25, "max_seconds": 0.5}
+    values: dict[str, Any] = {"format": "wav", "pre_roll_seconds": 0.25, "max_seconds": 0.375}
     _, sink = opened(sink=[table("clips", tmp_path / "clips") | values])
     feed(sink, played(HEARD))
     clips = sorted((tmp_path / "clips").glob("*.wav"))
     assert len(clips) == 2
-    assert [soundfile.info(path).duration for path in clips] == [0.5, 0.5]
+    assert [soundfile.info(path).duration for path in clips] == [0.625, 0.625]
     assert soundfile.info(clips[0]).samplerate == RATE_HZ
 
 
@@ -296,6 +302,54 @@ def test_a_clip_begins_before_an_event_however_late_it_is_confirmed(
     (sidecar,) = [json.loads(path.read_text("utf-8")) for path in folder.glob("*.json")]
     assert sidecar["pre_roll_seconds"] == pytest.approx(3.0, abs=1e-3)
     assert sidecar["clip_start_s"] == pytest.approx(start.start_s - 3.0, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "held"),
+    [
+        ({}, "Dog", True),  # which may come to alert while it goes on
+        ({}, "Speech", False),
+        ({"alerts_only": False}, "Speech", True),
+        ({"labels": ["pets", "Speech"]}, "Dog", True),
+        ({"labels": ["pets", "Speech"]}, "Speech", False),
+        ({"labels": ["Speech"]}, "Dog", False),
+        ({"labels": ["Speech"], "alerts_only": False}, "Speech", True),
+    ],
+)
+def test_clips_of_alerts_hold_no_audio_of_what_never_alerts(
+    values: dict[str, Any],
+    name: str,
+    held: bool,
+    opened: Callable[..., list[Sink]],
+    tmp_path: Path,
+) -> None:
+    clips = {"kind": "clips", "path": str(tmp_path / "clips"), "max_seconds": 100.0, **values}
+    groups = {"pets": ["Dog", "Cat"]}
+    _, sink = opened(groups=groups, alert=["pets"], confirm=(1, 1), sink=[clips])
+    start, _ = event(name, 1.0, alert=False)
+    first = np.zeros(RATE_HZ, np.float32)
+    reference = weakref.ref(first)
+    for number in range(60):
+        sink.write(
+            AudioBlock(first if number == 1 else np.zeros(RATE_HZ, np.float32), number * RATE_HZ)
+        )
+        if number == 1:
+            sink.write(start)
+            del first
+            first = np.zeros(RATE_HZ, np.float32)
+    assert (reference() is not None) is held
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_only_a_microphone_s_clips_push_old_ones_out(
+    live: bool, opened: Callable[..., list[Sink]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    (folder / "2020-01-01T00-00-00.000_dog.flac").touch()
+    source = cast(Source, SimpleNamespace(name="kitchen", rate_hz=RATE_HZ, live=live))
+    opened(began=1e9, source=source, clips=str(folder))
+    assert len(list(folder.iterdir())) == (0 if live else 1)
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -405,6 +459,56 @@ def test_a_place_where_nothing_can_be_is_an_error_that_names_it(
         opened(**{kind: str(blocked / "inside")})
     assert str(blocked) in str(caught.value)
     assert blocked.read_text(encoding="utf-8") == "not a folder\n"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sink_that_cannot_be_opened_leaves_none_open(
+    kind: str, opened: Callable[..., list[Sink]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+    close = KINDS[kind].close
+
+    def noted_close(sink: Sink) -> None:
+        closed.append(sink.name)
+        close(sink)
+
+    monkeypatch.setattr(KINDS[kind], "close", noted_close)
+    tables = [
+        table(kind, tmp_path / "first"),
+        table(kind, tmp_path / "second"),
+        table("csv", tmp_path / "none" / "third"),
+        table(kind, tmp_path / "fourth"),
+    ]
+    with pytest.raises(LivetagError, match="third"):
+        opened(sink=tables)
+    assert closed == [str(tmp_path / "second"), str(tmp_path / "first")]
+    assert not (tmp_path / "fourth").exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_sinks_of_one_place_are_refused_before_anything_is_opened(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    place = tmp_path / "a"
+    for other in (str(place), "a", "./a", f"{tmp_path}/b/../a"):
+        values = {kind: other, "sink": [table("dcase", tmp_path / "b"), table("jsonl", place)]}
+        with pytest.raises(UsageError, match=f"^{kind} and sink 2 both write .*: give each its"):
+            checked(**values)
+    twice = [table(kind, tmp_path / "a"), table(kind, tmp_path / "a")]
+    with pytest.raises(UsageError, match=r"^sink 1 and sink 2 both write "):
+        checked(sink=twice)
+    link = tmp_path / "link"
+    link.symlink_to(place)
+    with pytest.raises(UsageError, match="both write"):
+        checked(sink=[table(kind, place), table(kind, link)])
+    assert [path.name for path in tmp_path.iterdir()] == ["link"]
+
+
+def test_names_that_dates_part_are_places_of_their_own(tmp_path: Path) -> None:
+    checked(sink=[table("csv", tmp_path / "%Y.csv"), table("csv", tmp_path / "%m.csv")])
+    with pytest.raises(UsageError, match="both write"):
+        checked(sink=[table("csv", tmp_path / "%Y.csv"), table("jsonl", tmp_path / "%Y.csv")])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -10,8 +10,8 @@ from datetime import datetime
 
 import pytest
 
-from livetag.events import EventAlert, EventEnd, EventStart, Gap, Record
-from livetag.records import as_object, iso_time, level, rounded, score
+from livetag.events import EventAlert, EventEnd, EventStart, Explanation, Gap, Record
+from livetag.records import as_json, as_object, called, iso_time, level, rounded, score
 from livetag.yamnet.labels import Label
 
 DOG = Label(69, "/m/0bt9lr", "Dog")
@@ -19,7 +19,8 @@ UNIX_TIME = 1_795_365_912.4804  # 2026-11-22T16:45:12.480 in UTC
 START = EventStart(DOG, UNIX_TIME, 12.4800001, 0.97128, 0.5, -31.26, alert=True)
 WITHHELD = replace(START, alert=False, withheld="cooldown 41 s")
 GROUPED = replace(START, group="pets")
-LATE = EventAlert(WITHHELD, UNIX_TIME + 41.0, 53.4800001, 0.87654)
+BARK = Label(70, "/m/05tny_", "Bark")
+LATE = EventAlert(WITHHELD, BARK, UNIX_TIME + 41.0, 53.4800001, 0.87654)
 END = EventEnd(START, UNIX_TIME + 2.88, 15.3600001, 0.99004, 0.95, 6, -20.04, alert=True)
 GAP = Gap(UNIX_TIME, 20.0000004, 0.2100004, "overflow")
 EVERY_KIND = (START, LATE, END, GAP)
@@ -65,6 +66,7 @@ def test_a_late_alert_is_its_start_and_when_it_came_to_alert() -> None:
     assert late == start | {
         "type": "event_alert",
         "alert": True,
+        "alert_label": "Bark",
         "alert_time": iso_time(UNIX_TIME + 41.0),
         "alert_s": 53.48,
         "alert_score": 0.8765,
@@ -124,6 +126,31 @@ def test_every_object_is_json_also_where_nothing_was_to_be_heard(dbfs: float) ->
     for record in (silent, replace(LATE, start=silent), replace(END, level_dbfs=dbfs), GAP):
         written = as_object(record, 'a "source"\n\ud800')
         assert json.loads(json.dumps(written, allow_nan=False)) == written
+
+
+@pytest.mark.parametrize("source", ["two\nlines", "\u2028", "caf\udce9", 'a "b"\t'])
+def test_a_line_of_json_is_one_line_without_spaces_or_an_end(source: str) -> None:
+    for record in EVERY_KIND:
+        line = as_json(record, source)
+        assert json.loads(line) == as_object(record, source)
+        assert len(line.splitlines()) == 1
+        assert line.isascii()
+    assert ", " not in as_json(GAP, "mic")
+
+
+# --- Names for people ---------------------------------------------------------------------------
+
+
+def test_an_event_is_called_by_its_label_and_a_group_s_by_both() -> None:
+    near = Explanation(BARK, UNIX_TIME, 20.0, 0.27, "0.27 of 0.30", "pets")
+    assert [called(one) for one in (START, GROUPED, near)] == ["Dog", "pets: Dog", "pets: Bark"]
+
+
+@pytest.mark.parametrize("group", ["two\nlines", "\x1b[2J", "a\rb", "a\x9bb"])
+def test_a_name_that_would_break_a_screen_is_called_without_what_does(group: str) -> None:
+    name = called(replace(START, group=group, label=replace(DOG, name="Dog\n")))
+    assert name.isprintable()
+    assert name.endswith(": Dog?")
 
 
 # --- Numbers ------------------------------------------------------------------------------------

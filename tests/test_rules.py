@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from livetag import schema
 from livetag.errors import UsageError
 from livetag.rules import CONFIRM_SECONDS, RELEASE_SHARE, Hours, Names, Rule, Rules, resolve
 from livetag.schema import convert
@@ -368,7 +369,7 @@ def test_a_group_speaks_for_its_members_but_for_those_with_a_rule_or_alert(
 def test_a_label_that_is_a_groups_name_makes_the_groups_rule(labels: ClassMap) -> None:
     rules = resolved(labels, {"groups": PETS, "rule": [{"label": "pets", "threshold": 0.9}]})
     assert of_group(rules, "pets").threshold == 0.9
-    assert rules.threshold_of(DOG) == 0.9
+    assert rules.thresholds[DOG] == 0.9
 
 
 def test_watching_leaves_out_all_but_what_is_watched_or_has_a_rule(labels: ClassMap) -> None:
@@ -382,18 +383,55 @@ def test_watching_leaves_out_all_but_what_is_watched_or_has_a_rule(labels: Class
     assert resolved(labels, values).considered == {labels.find(name).index for name in named}
 
 
-def test_ignoring_leaves_out_even_what_has_a_rule_and_alerts(labels: ClassMap) -> None:
-    values = {"ignore": ["Dog"], "watch": ["Dog"], "alert": ["Dog"], "rule": [{"label": "Dog"}]}
-    rules = resolved(labels, values)
+def test_ignoring_leaves_out_even_what_is_watched_and_has_a_rule(labels: ClassMap) -> None:
+    rule = {"label": "Dog", "threshold": 0.2, "alert": False}
+    rules = resolved(labels, {"ignore": ["Dog"], "watch": ["Dog"], "rule": [rule]})
     assert rules.considered == frozenset()
     assert rules.alerting == frozenset()
-    assert len(rules.all) == 521  # it may withhold others' alerts all the same
+    assert rules.all[DOG].threshold == 0.2  # it may withhold others' alerts all the same
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({"ignore": ["Dog"], "alert": ["dog"]}, "Dog"),
+        ({"ignore": ["/m/0bt9lr"], "alert": ["Siren", "Dog=0.3"]}, "Dog"),
+        ({"ignore": ["Dog"], "rule": [{"label": "Dog"}]}, "Dog"),
+        ({"ignore": ["pets"], "groups": PETS, "alert": ["Cat"]}, "Cat"),
+        ({"ignore": ["pets"], "groups": PETS, "alert": ["pets"]}, "pets"),
+        ({"ignore": ["Cat", "Dog"], "groups": PETS, "rule": [{"group": "pets"}]}, "pets"),
+        (
+            {"ignore": ["Dog"], "alert": ["Dog"], "rule": [{"label": "Dog", "alert": "listed"}]},
+            "Dog",
+        ),
+        (
+            {"ignore": ["Siren"], "alert": schema.DEFAULT_ALERTS, "rule": [{"label": "Siren"}]},
+            "Siren",
+        ),
+    ],
+)
+def test_what_is_to_alert_and_to_be_ignored_is_refused(
+    values: dict[str, Any], name: str, labels: ClassMap
+) -> None:
+    message = message_of(labels, values)
+    assert message.startswith(f"ignore: {name} "), message
+
+
+def test_a_default_alert_that_is_ignored_is_silent_and_the_others_stay(labels: ClassMap) -> None:
+    """Nobody has asked for it: a list of what is not wanted is enough to be rid of it."""
+    default = resolve(convert({}, "the test"), labels)
+    rules = resolve(convert({"ignore": ["Dog", "Siren"]}, "the test"), labels)
+    siren = labels.find("Siren").index
+    assert {DOG, siren} < default.alerting
+    assert rules.alerting == default.alerting - {DOG, siren}
+    assert not {DOG, siren} & rules.considered
 
 
 def test_a_group_is_without_its_ignored_members_and_gone_without_any(labels: ClassMap) -> None:
     some = resolved(labels, {"groups": PETS, "alert": ["pets"], "ignore": ["Dog"]})
     assert of_group(some, "pets").members == (CAT,)
-    values = {"groups": PETS, "alert": ["pets"], "ignore": ["pets"]}
+    silent = {"group": "pets", "alert": False}
+    values = {"groups": PETS, "rule": [silent], "ignore": ["pets"]}
     none = of_group(resolved(labels, values), "pets")
     assert (none.reported, none.alert) == (False, False)
 
@@ -404,11 +442,25 @@ def test_a_group_is_not_withheld_by_its_own_members(labels: ClassMap) -> None:
     assert rules.all[CAT].unless == (DOG, MUSIC)
 
 
-def test_a_classs_mark_is_the_lowest_of_what_speaks_for_it(labels: ClassMap) -> None:
-    rules = resolved(labels, {"threshold": 0.6, "groups": PETS, "alert": ["pets=0.4", "Cat=0.9"]})
-    assert rules.threshold_of(SPEECH) == 0.6
-    assert rules.threshold_of(DOG) == 0.4
-    assert rules.threshold_of(CAT) == 0.4
+def test_a_classs_mark_is_its_own_threshold_or_that_of_the_group_that_speaks_for_it(
+    labels: ClassMap,
+) -> None:
+    groups = PETS | {"unused": ["Speech"]}
+    rules = resolved(labels, {"threshold": 0.6, "groups": groups, "alert": ["pets=0.4", "Cat=0.9"]})
+    assert len(rules.thresholds) == len(labels)
+    assert [rules.thresholds[index] for index in (SPEECH, DOG, CAT)] == [0.6, 0.4, 0.9]
+
+
+def test_an_ignored_member_keeps_its_own_mark(labels: ClassMap) -> None:
+    values = {"threshold": 0.6, "groups": PETS, "alert": ["pets=0.4"], "ignore": ["Dog"]}
+    thresholds = resolved(labels, values).thresholds
+    assert (thresholds[DOG], thresholds[CAT]) == (0.6, 0.4)
+
+
+def test_rules_know_the_names_they_were_made_with(labels: ClassMap) -> None:
+    rules = resolved(labels, {"groups": PETS})
+    assert rules.labels is labels
+    assert rules.names.indices(["pets"], "here") == {DOG, CAT}
 
 
 # --- What is refused ----------------------------------------------------------------------------
@@ -437,7 +489,10 @@ def test_a_classs_mark_is_the_lowest_of_what_speaks_for_it(labels: ClassMap) -> 
         ({"rule": [{"label": "Dog", "confirm": [2, 1]}]}, ["rule 1 (Dog)", "confirm", "2 of 1"]),
         ({"rule": [{"label": "Dog", "hours": "night"}]}, ["rule 1 (Dog)", "hours", "'night'"]),
         ({"hours": "22-7"}, ["hours", "'22-7'"]),
-        ({"rule": [{"label": "Dog", "unless": ["Musik"]}]}, ["Dog: unless", "'Musik'"]),
+        (
+            {"rule": [{"label": "Dog", "unless": ["Musik"]}]},
+            ["the rule for Dog: unless", "'Musik'"],
+        ),
         ({"unless": ["Musik"]}, ["unless", "'Musik'", "'Music'"]),
         ({"watch": ["Musik"]}, ["watch", "'Musik'"]),
         ({"ignore": ["Musik"]}, ["ignore", "'Musik'"]),

@@ -179,7 +179,19 @@ def test_the_keys_that_are_lists_and_tables_are_those_that_the_schema_has() -> N
         ({"rule": {"label": "Dog"}}, ["rule", "array"]),
         ({"rule": ["Dog"]}, ["rule 1", "object"]),
         ({"rule": [{"label": 69}]}, ["rule 1.label", "str"]),
-        ({"rule": [{"label": "Dog"}, {"treshold": 1}]}, ["rule 2", "treshold"]),
+        (
+            {"rule": [{"label": "Dog"}, {"treshold": 1}]},
+            ["rule 2", "treshold", "did you mean 'threshold'"],
+        ),
+        ({"rule": [{"label": "Dog", "colour": "red"}]}, ["rule 1", "there are: label, group"]),
+        (
+            {"sink": [{"kind": "csv", "path": "a", "alert_only": True}]},
+            ["sink 1", "alert_only", "did you mean 'alerts_only'"],
+        ),
+        (
+            {"sink": [{"kind": "history"}, {"kind": "clips", "path": "a", "never_wiht": []}]},
+            ["sink 2", "never_wiht", "did you mean 'never_with'"],
+        ),
         ({"rule": [{"label": "Dog", "threshold": 2}]}, ["rule 1.threshold", "<= 1.0"]),
         ({"rule": [{"label": "Dog", "confirm": [0, 1]}]}, ["rule 1.confirm[0]", ">= 1"]),
         ({"rule": [{"label": "Dog", "unless": "Music"}]}, ["rule 1.unless", "array"]),
@@ -216,6 +228,25 @@ def test_what_cannot_be_is_named_with_where_it_stands(
 ) -> None:
     message = refusal(values)
     assert all(part in message for part in named), message
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("device", "input", "since", "weights"),
+        *("csv", "jsonl", "audacity", "raven", "dcase", "history", "clips"),
+    ],
+)
+def test_a_path_a_device_and_a_time_are_not_empty(key: str) -> None:
+    """An unset variable of somebody's script makes one: it names nothing."""
+    message = refusal({key: ""})
+    assert key in message
+    assert "length" in message or ">= 1" in message
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sinks_path_is_not_empty(kind: str) -> None:
+    assert "sink 1.path" in refusal({"sink": [{"kind": kind, "path": ""}]})
 
 
 @pytest.mark.parametrize("table", ["rule", "sink"])

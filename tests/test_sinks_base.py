@@ -21,7 +21,7 @@ def end(begun: EventStart, alert: bool) -> EventEnd:
 def of(label: Label) -> list[Record]:
     """An alert, an event that is none, and one that comes to be one while it goes on."""
     alert, quiet = start(label), start(label, alert=False)
-    late = EventAlert(quiet, 1_002.0, 3.0, 0.8)
+    late = EventAlert(quiet, label, 1_002.0, 3.0, 0.8)
     return [alert, end(alert, True), quiet, end(quiet, False), quiet, late, end(quiet, True)]
 
 

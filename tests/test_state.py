@@ -154,13 +154,25 @@ def test_a_late_alert_counts_when_it_comes_and_marks_the_event_that_sounds(
     withheld = replace(start(labels), alert=False, withheld="cooldown 3 s")
     state.apply(withheld, 101.0)
     assert (state.events, state.alerts, list(state.latest_alerts)) == (1, 0, [])
-    state.apply(EventAlert(withheld, 1_003.0, 4.0, 0.7), 104.0)
+    state.apply(EventAlert(withheld, withheld.label, 1_003.0, 4.0, 0.7), 104.0)
     assert (state.events, state.alerts) == (1, 1)
     (alert,), (sounding,) = state.latest_alerts, state.sounding.values()
     assert (alert.time, alert.score, alert.alert) == (1_003.0, 0.7, True)
     assert sounding.alert
     state.apply(level(-20.0, end_s=6.0), 106.0)
     assert state.sounding_for(sounding) == 5.0  # since the sound began, not the alert
+    state.apply(replace(end(withheld), alert=True), 107.0)
+    assert state.sounding == {}
+
+
+def test_a_group_s_late_alert_is_of_the_member_that_is_heard_then(labels: ClassMap) -> None:
+    state = state_of(Config(groups={"pets": ("Dog", "Bark")}, alert=("pets",)), labels)
+    withheld = replace(start(labels), alert=False, withheld="cooldown 3 s", group="pets")
+    state.apply(withheld, 101.0)
+    state.apply(EventAlert(withheld, labels[BARK], 1_003.0, 4.0, 0.7), 104.0)
+    (alert,) = state.latest_alerts
+    assert (alert.label.name, alert.group) == ("Bark", "pets")
+    assert [event.label.name for event in state.sounding.values()] == ["Bark"]  # once
     state.apply(replace(end(withheld), alert=True), 107.0)
     assert state.sounding == {}
 
@@ -229,7 +241,7 @@ def test_a_group_s_members_have_its_threshold_and_alert(labels: ClassMap) -> Non
         (Config(alert=(), ignore=("Speech",)), [MUSIC, DOG]),
         (Config(alert=(), watch=("Music", "Siren")), [MUSIC]),
         (Config(alert=("Dog",), watch=("Music",)), [MUSIC, DOG]),  # what alerts is watched anyway
-        (Config(alert=("Dog",), watch=("Music", "Dog"), ignore=("Dog",)), [MUSIC]),
+        (Config(alert=(), watch=("Music", "Dog"), ignore=("Dog",)), [MUSIC]),
         (Config(alert=("pets",), watch=("Music",), groups={"pets": ("Dog",)}), [MUSIC, DOG]),
         (Config(alert=(), watch=("pets",), groups={"pets": ("Dog",)}), [DOG]),
     ],

@@ -27,24 +27,35 @@ class Loudness:
 
     def __init__(self, rate_hz: int) -> None:
         """`rate_hz`: a multiple of 100."""
+        self._rate_hz = rate_hz
         self._frame = round(rate_hz * FRAME_SECONDS)
-        self._rest = np.empty(0, np.float32)
+        self._waiting: list[FloatArray] = []  # of which no whole frame is measured yet
+        self._waiting_samples = 0
         self._squares: deque[float] = deque()  # the mean square of each hundredth of a second
         self._first = 0  # the frame that the first of them is of
 
     def push(self, samples: FloatArray) -> None:
         """Take the next samples, float32[n]."""
-        joined = np.concatenate((self._rest, samples))
+        self._waiting.append(samples)
+        self._waiting_samples += len(samples)
+        if self._waiting_samples > self._rate_hz:
+            self._measure()
+
+    def _measure(self) -> None:
+        """Measure the whole frames that wait: many at once cost little more than one."""
+        joined = np.concatenate(self._waiting) if self._waiting else np.empty(0, np.float32)
         frames = len(joined) // self._frame
         whole = joined[: frames * self._frame].reshape(frames, self._frame)
         self._squares.extend(np.square(whole, dtype=np.float64).mean(axis=1).tolist())
-        self._rest = joined[frames * self._frame :].copy()
+        rest = joined[frames * self._frame :].copy()
+        self._waiting, self._waiting_samples = [rest], len(rest)
 
     def window(self, first_sample: int, samples: int) -> float:
         """The level in dBFS of a window that starts no earlier than the last one asked for.
 
         The part of it that has been pushed counts; frames before it are forgotten.
         """
+        self._measure()
         begin = first_sample // self._frame
         while self._first < begin and self._squares:
             self._squares.popleft()

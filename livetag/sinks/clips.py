@@ -76,8 +76,6 @@ class ClipSink:
 
     A gap, and the end of the stream, end a clip early: with `never_with`, where the last scored
     window ended. An event that never ended, since the program broke off, leaves no clip.
-
-    `written` counts clips; `withheld` those that `never_with` kept from being written.
     """
 
     takes = (AudioBlock, Scores, EventStart, EventEnd, Gap)
@@ -92,23 +90,21 @@ class ClipSink:
         never_with: Collection[int],
         hop_seconds: float,
         lookback_seconds: float,
-        begins_at: float | None = None,
+        tidy: bool = True,
     ) -> None:
         """Make the folder, for its owner alone, or take it as it is; remove what is too old there.
 
         `settings`: all but `path`, `labels`, `alerts_only` and `never_with`, which come resolved:
         `folder`, `selection` and the class indices `never_with`. `hop_seconds`: from window to
         window. `lookback_seconds`: how long after its `start_s` an event's start may come, a
-        window's length at least. `begins_at`: the UNIX time at which the stream begins, where that
-        is not now; the days that clips are kept are counted back from there.
+        window's length at least. `tidy`: remove what is too old or too much; not for a recording,
+        whose clips are of another time.
 
         Raises `UsageError` where the path is no folder, or the format cannot hold `rate_hz`, and
         `LivetagError` where the folder cannot be written.
         """
         check_format(settings.format, rate_hz)
         self.name = str(folder)
-        self.written = 0
-        self.withheld = 0
         self._folder = folder
         self._source = source
         self._rate_hz = rate_hz
@@ -126,7 +122,8 @@ class ClipSink:
         self._hop_s = hop_seconds
         self._scored = (-math.inf, -math.inf)  # where the last window begins and ends
         self._next_window_s = 0.0
-        self._checked_at = time.time() if begins_at is None else begins_at
+        self._tidy = tidy
+        self._checked_at = time.time()
         make_folder(folder)
         try:
             self._keep_within(self._checked_at)
@@ -192,7 +189,7 @@ class ClipSink:
             return
         begin = self._sample(start.start_s - self._settings.pre_roll_seconds)
         begin = max(begin, self._history[0].first_sample)
-        end = begin + self._sample(self._settings.max_seconds)
+        end = self._sample(start.start_s + self._settings.max_seconds)
         clip = _Clip(begin, end, begin / self._rate_hz)
         for block in self._history:
             clip.take(block)
@@ -228,9 +225,8 @@ class ClipSink:
         due = [clip for clip in self._ended if clip.closed or clip.end <= scored_to]
         self._ended = [clip for clip in self._ended if clip not in due]
         for clip in due:
-            if clip.never_s * self._rate_hz < clip.end:
-                self.withheld += 1
-            elif clip.record is not None and clip.end > clip.begin:
+            allowed = clip.never_s * self._rate_hz >= clip.end
+            if allowed and clip.record is not None and clip.end > clip.begin:
                 self._store(clip, clip.record)
 
     def _store(self, clip: _Clip, record: EventEnd) -> None:
@@ -249,12 +245,12 @@ class ClipSink:
         }
         name = clip_name(start.time, start.label.name)
         store(self._folder, name, f".{self._settings.format}", sound, fields)
-        self.written += 1
         self._keep_within(record.end_time)
 
     def _keep_within(self, now: float) -> None:
         self._checked_at = now
-        keep_within(self._folder, self._settings.keep_days, self._settings.keep_megabytes, now)
+        if self._tidy:
+            keep_within(self._folder, self._settings.keep_days, self._settings.keep_megabytes, now)
 
     def _pending(self) -> list[_Clip]:
         return [*self._open.values(), *self._ended]

@@ -1,12 +1,11 @@
 """Alerts, or JSON records, on standard output. The monitor prints here alone."""
 
 import contextlib
-import json
 from collections import deque
 from typing import TextIO
 
 from livetag.events import EventAlert, EventEnd, EventStart, Gap, Item
-from livetag.records import as_object, iso_time
+from livetag.records import as_json, iso_time
 
 _MOST_HELD = 1_000
 
@@ -29,11 +28,11 @@ class ConsoleSink:
     def write(self, item: Item) -> None:
         match item:
             case EventStart() | EventAlert() | EventEnd() | Gap() if self._as_json:
-                self._print(json.dumps(as_object(item, self._source), separators=(",", ":")))
+                self._print(as_json(item, self._source))
             case EventStart(alert=True):
                 self._print(f"{iso_time(item.time)}  {item.label.name}  {item.score:.2f}")
             case EventAlert():
-                self._print(f"{iso_time(item.time)}  {item.start.label.name}  {item.score:.2f}")
+                self._print(f"{iso_time(item.time)}  {item.label.name}  {item.score:.2f}")
 
     def close(self) -> None:
         held, self._held = self._held, None

@@ -1,23 +1,18 @@
 """The record log: one JSON object a line for each start, late alert, end and gap."""
 
-import json
-import math
 import re
 from pathlib import Path
 
 from livetag.events import EventAlert, EventEnd, EventStart, Gap, Item, Record
 from livetag.logfile import LogFile, LogFormat
-from livetag.records import as_object
+from livetag.records import as_json
 from livetag.sinks.base import EVERYTHING, Selection
 
 FORMAT = LogFormat(first_line=re.compile(r"\{"))
 
 
 class JsonLinesSink:
-    """Appends to a log of JSON lines, the objects of `--json`.
-
-    A number that is not finite is null: JSON has no other word for it.
-    """
+    """Appends to a log of JSON lines, the objects of `--json`."""
 
     takes: tuple[type, ...] = (EventStart, EventAlert, EventEnd, Gap)
 
@@ -38,7 +33,7 @@ class JsonLinesSink:
     def write(self, item: Item) -> None:
         match item:
             case EventStart() | EventAlert() | EventEnd() | Gap() if self._selection.wants(item):
-                self._file.write(_line(item, self._source), _began(item))
+                self._file.write(as_json(item, self._source), _began(item))
 
     def close(self) -> None:
         self._file.close()
@@ -47,11 +42,3 @@ class JsonLinesSink:
 def _began(record: Record) -> float:
     """The UNIX time at which began what a record tells of."""
     return record.start.time if isinstance(record, EventAlert | EventEnd) else record.time
-
-
-def _line(record: Record, source: str) -> str:
-    fields = {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in as_object(record, source).items()
-    }
-    return json.dumps(fields, separators=(",", ":"), allow_nan=False)

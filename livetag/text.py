@@ -1,0 +1,11 @@
+"""Words for people: what several rooms print in the same way."""
+
+
+def printable(text: str) -> str:
+    """Text from outside on one line: a line feed or an escape code in it would break a screen."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 window`, `2 windows`, `1,234 windows`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
