@@ -164,6 +164,9 @@ def resolve(config: schema.Config, labels: ClassMap) -> Rules:
     targets: list[str | int] = [*range(len(labels))]
     targets += [name for name in names.groups if name in own or name in scores]
     in_groups = {index for name in targets[len(labels) :] for index in names.groups[str(name)]}
+    by_default = config.alert == schema.DEFAULT_ALERTS
+    if by_default:  # a group's rule speaks for its members, unless somebody has listed them
+        scores = {target: score for target, score in scores.items() if target not in in_groups}
     default = schema.Rule(alert="listed")
     unless = names.indices(config.unless, "unless")
     _check(default, config, "the configuration")
@@ -176,7 +179,7 @@ def resolve(config: schema.Config, labels: ClassMap) -> Rules:
         listed = target in scores
         alert = listed if rule.alert == "listed" else rule.alert is True
         if alert and not followed:
-            if target in own or config.alert != schema.DEFAULT_ALERTS:
+            if target in own or not by_default:
                 name = group or labels[members[0]].name
                 raise UsageError(f"ignore: {name} is to alert, too: it cannot be both")
             alert = False  # nobody has asked for it

@@ -10,7 +10,7 @@ import pytest
 from livetag import schema
 from livetag.errors import UsageError
 from livetag.rules import CONFIRM_SECONDS, RELEASE_SHARE, Hours, Names, Rule, Rules, resolve
-from livetag.schema import convert
+from livetag.schema import DEFAULT_ALERTS, convert
 from livetag.yamnet.labels import ClassMap
 
 SPEECH, DOG, CAT, MUSIC = 0, 69, 76, 132
@@ -506,3 +506,20 @@ def test_what_cannot_be_is_named_with_where_it_stands(
 ) -> None:
     message = message_of(labels, values)
     assert all(part in message for part in named), message
+
+
+def test_a_group_with_a_rule_speaks_for_members_that_alert_by_default(labels: ClassMap) -> None:
+    values = {
+        "alert": DEFAULT_ALERTS,
+        "groups": {"dog": ["Dog", "Bark"]},
+        "rule": [{"group": "dog", "hours": "22:00-07:00"}],
+    }
+    assert "Dog" in DEFAULT_ALERTS
+    rules = resolved(labels, values)
+    assert of_group(rules, "dog").alert
+    assert (rules.all[DOG].alert, rules.all[DOG].reported) == (False, False)
+    listed = resolved(labels, values | {"alert": ["Dog"]})
+    assert of_group(listed, "dog").alert
+    assert (listed.all[DOG].alert, listed.all[DOG].reported) == (True, True)
+    alone = resolved(labels, values | {"rule": []})  # no rule: the group is but a name
+    assert alone.all[DOG].alert
