@@ -17,6 +17,7 @@ from livetag.sinks.base import Sink
 
 BACKLOG_ITEMS = 10_000
 AUDIO_BACKLOG_ITEMS = 1_000  # a minute of audio and its windows, with the default hop
+_HELD_UP_SECONDS = 10.0  # in one write, until that is told
 _WAIT_SECONDS = 0.25
 _POLL_SECONDS = 0.05
 
@@ -30,6 +31,8 @@ class _Outlet:
         self.failed = False
         self.dropped = 0
         self._asked_to_end = False
+        self._writing_since: float | None = None
+        self._told_held_up = False
         self._messages = messages
         takes_audio = AudioBlock in sink.takes
         self._queue: queue.Queue[Item | None] = queue.Queue(
@@ -58,6 +61,14 @@ class _Outlet:
             self._messages.put(f"{self.sink.name} is too slow: some of what is heard is left out")
         self.dropped += 1
 
+    def tell_if_held_up(self) -> None:
+        """Tell once of a sink that is stuck: in a lock, a full pipe, or a disk that is gone."""
+        since = self._writing_since
+        if since is None or self._told_held_up or time.monotonic() - since < _HELD_UP_SECONDS:
+            return
+        self._told_held_up = True
+        self._messages.put(f"{self.sink.name} is held up: what is heard waits for it")
+
     def ended(self, seconds: float) -> bool:
         """Have the sink closed once it has taken what waits, and wait so long; whether it is."""
         self._asked_to_end = self._asked_to_end or self.put(None, None)
@@ -66,8 +77,10 @@ class _Outlet:
 
     def _run(self) -> None:
         while not self.gone and (item := self._queue.get()) is not None:
+            self._writing_since = time.monotonic()
             with self._leaving_out():
                 self.sink.write(item)
+            self._writing_since = None
         with contextlib.suppress(Exception) if self.gone else self._leaving_out():
             self.sink.close()
         self.gone = True
@@ -115,7 +128,14 @@ class FanOut:
         return bool(self._outlets) and all(outlet.gone for outlet in self._outlets)
 
     def messages(self) -> Iterator[str]:
-        """What there is to tell of the sinks, each once."""
+        """What there is to tell of the sinks, each once.
+
+        That one is held up is told of where nothing may wait: a recording's reader may take its
+        time.
+        """
+        if not self._may_wait:
+            for outlet in self._outlets:
+                outlet.tell_if_held_up()
         with contextlib.suppress(queue.Empty):
             while True:
                 yield self._messages.get_nowait()

@@ -535,3 +535,20 @@ def test_a_sink_that_hangs_as_it_is_closed_is_left_behind() -> None:
     assert fan.close(0.1) == ["the hanging one did not take all that it was to"]
     assert hanging.items == [gap(0)]
     hanging.go_on.set()
+
+
+@pytest.mark.parametrize("may_wait", [False, True])
+def test_a_microphones_sink_that_is_stuck_is_told_of_once_while_it_is(
+    may_wait: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fanout, "_HELD_UP_SECONDS", 0.0)
+    slow = SlowSink()
+    fan = Fan(slow, may_wait=may_wait)
+    fan.write(gap(0))
+    assert slow.busy.wait(PATIENCE_SECONDS)
+    expected = [] if may_wait else ["the slow one is held up: what is heard waits for it"]
+    assert fan.tell() == expected
+    assert fan.tell() == expected
+    slow.go_on.set()
+    assert fan.close() == expected
+    assert slow.items == [gap(0)]
