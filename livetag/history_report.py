@@ -16,28 +16,11 @@ from livetag.dashboard import duration
 from livetag.history_map import HourMap, draw
 from livetag.history_query import HeardEvent, HeardGap, History, Query, Span, Summary
 from livetag.records import iso_time, score
+from livetag.sinks.csv_log import COLUMNS
 from livetag.text import counted, printable
 from livetag.yamnet.labels import class_map
 
-CSV_COLUMNS = (
-    "start",
-    "end",
-    "start_s",
-    "end_s",
-    "index",
-    "mid",
-    "label",
-    "peak_score",
-    "mean_score",
-    "threshold",
-    "source",
-    "alert",
-    "group",
-    "withheld",
-    "windows",
-    "level_dbfs",
-    "run",
-)
+CSV_COLUMNS = (*COLUMNS, "alert", "group", "withheld", "windows", "level_dbfs", "run")
 """Those of the event log, and what the history knows besides."""
 MOST_LABELS = 20
 _MOST_NAMED = 3

@@ -5,11 +5,10 @@ audio included, so that they fit a recording of it; gaps are not written.
 """
 
 import re
-from pathlib import Path
 
-from livetag.events import EventEnd, Item
-from livetag.logfile import LogFile, LogFormat
-from livetag.sinks.base import EVERYTHING, Selection
+from livetag.events import EventEnd
+from livetag.logfile import LogFormat
+from livetag.sinks.base import TextLogSink
 from livetag.yamnet.params import Params
 
 RAVEN_COLUMNS = (
@@ -30,58 +29,27 @@ _SEPARATORS = re.compile(r"[;:|#\"]")
 _EXTENSION = re.compile(r"\.[A-Za-z]\w*$")
 
 
-class _AnnotationSink:
-    """What the three have in common."""
-
-    takes: tuple[type, ...] = (EventEnd,)
-    _format: LogFormat
-
-    def __init__(
-        self,
-        path: Path,
-        source: str,
-        selection: Selection = EVERYTHING,
-        max_megabytes: float | None = None,
-        opened_at: float | None = None,
-    ) -> None:
-        """Open the file. Raises `UsageError` where it cannot be added to, or `LivetagError`."""
-        self.name = str(path)
-        self._source = source
-        self._selection = selection
-        self._file = LogFile(path, self._format, max_megabytes, opened_at)
-
-    def write(self, item: Item) -> None:
-        if isinstance(item, EventEnd) and self._selection.wants(item):
-            self._file.write(self._line(item), item.start.time)
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _line(self, end: EventEnd) -> str:
-        raise NotImplementedError
-
-
-class AudacitySink(_AnnotationSink):
+class AudacitySink(TextLogSink[EventEnd]):
     """A label track: start, end and label, as Audacity exports and imports them.
 
     https://manual.audacityteam.org/man/importing_and_exporting_labels.html
     """
 
-    _format = LogFormat(one_stream=True)
+    log_format = LogFormat(one_stream=True)
 
     def _line(self, end: EventEnd) -> str:
         start = end.start
         return f"{start.start_s:.6f}\t{end.end_s:.6f}\t{_one_field(start.label.name)}"
 
 
-class RavenSink(_AnnotationSink):
+class RavenSink(TextLogSink[EventEnd]):
     """A selection table for Raven Pro.
 
     YAMNet gives no frequencies: each selection has the band that the network hears. Selections are
     numbered through the files of a run, so that no two of a stream are called the same.
     """
 
-    _format = LogFormat(header="\t".join(RAVEN_COLUMNS), one_stream=True)
+    log_format = LogFormat(header="\t".join(RAVEN_COLUMNS), one_stream=True)
     _band = Params()
     _selections = 0
 
@@ -102,7 +70,7 @@ class RavenSink(_AnnotationSink):
         return "\t".join(fields)
 
 
-class DcaseSink(_AnnotationSink):
+class DcaseSink(TextLogSink[EventEnd]):
     """An event list: file, onset, offset and label, as `sed_eval` and `dcase_util` read them.
 
     They guess what separates the columns, and take the comma of "Baby cry, infant cry" for it
@@ -110,7 +78,7 @@ class DcaseSink(_AnnotationSink):
     colon ("USB Audio: hw:1,0") for a list, unless it is a file's.
     """
 
-    _format = LogFormat(first_line=re.compile(r"[^\t]+\t[\d.]+\t[\d.]+\t"), quoted=True)
+    log_format = LogFormat(first_line=re.compile(r"[^\t]+\t[\d.]+\t[\d.]+\t"), quoted=True)
 
     def _line(self, end: EventEnd) -> str:
         start = end.start

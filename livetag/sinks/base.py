@@ -1,10 +1,14 @@
-"""What every sink is, and which events it may be asked to leave out."""
+"""What every sink is, which events it may be asked to leave out, and what text logs share."""
 
 from collections.abc import Set
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar, cast
 
 from livetag.events import EventAlert, EventEnd, EventStart, Gap, Item, Record
+from livetag.logfile import LogFile, LogFormat
+
+R = TypeVar("R", bound=Record)
 
 
 class Sink(Protocol):
@@ -51,3 +55,39 @@ class Selection:
 
 
 EVERYTHING = Selection()
+
+
+class TextLogSink(Generic[R]):
+    """A text file with a line for each record that is wanted; what it takes are of type R."""
+
+    takes: tuple[type, ...] = (EventEnd,)
+    log_format: LogFormat
+
+    def __init__(
+        self,
+        path: Path,
+        source: str,
+        selection: Selection = EVERYTHING,
+        max_megabytes: float | None = None,
+        opened_at: float | None = None,
+    ) -> None:
+        """Open the file. Raises `UsageError` where it cannot be added to, or `LivetagError`."""
+        self.name = str(path)
+        self._source = source
+        self._selection = selection
+        self._file = LogFile(path, self.log_format, max_megabytes, opened_at)
+
+    def write(self, item: Item) -> None:
+        """Write a record's line, in the file of the time at which what it tells of began."""
+        if not isinstance(item, self.takes):
+            return
+        record = cast(R, item)
+        if self._selection.wants(record):
+            start = record.start if isinstance(record, EventAlert | EventEnd) else record
+            self._file.write(self._line(record), start.time)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _line(self, record: R) -> str:
+        raise NotImplementedError

@@ -2,12 +2,11 @@
 
 import csv
 import io
-from pathlib import Path
 
-from livetag.events import EventEnd, Item
-from livetag.logfile import LogFile, LogFormat
+from livetag.events import EventEnd
+from livetag.logfile import LogFormat
 from livetag.records import iso_time, rounded, score
-from livetag.sinks.base import EVERYTHING, Selection
+from livetag.sinks.base import TextLogSink
 
 COLUMNS = (
     "start",
@@ -22,36 +21,16 @@ COLUMNS = (
     "threshold",
     "source",
 )
-FORMAT = LogFormat(header=",".join(COLUMNS), quoted=True)
-
 _LINE_END = "\r\n"  # what `csv` puts in quotes where a name holds it; none of it is written
 
 
-class CsvSink:
+class CsvSink(TextLogSink[EventEnd]):
     """Appends to a log, each of whose files has the header once."""
 
-    takes: tuple[type, ...] = (EventEnd,)
+    log_format = LogFormat(header=",".join(COLUMNS), quoted=True)
 
-    def __init__(
-        self,
-        path: Path,
-        source: str,
-        selection: Selection = EVERYTHING,
-        max_megabytes: float | None = None,
-        opened_at: float | None = None,
-    ) -> None:
-        """Open the log. Raises `UsageError` where the file is something else, or `LivetagError`."""
-        self.name = str(path)
-        self._source = source
-        self._selection = selection
-        self._file = LogFile(path, FORMAT, max_megabytes, opened_at)
-
-    def write(self, item: Item) -> None:
-        if isinstance(item, EventEnd) and self._selection.wants(item):
-            self._file.write(_row(item, self._source), item.start.time)
-
-    def close(self) -> None:
-        self._file.close()
+    def _line(self, record: EventEnd) -> str:
+        return _row(record, self._source)
 
 
 def _row(end: EventEnd, source: str) -> str:
