@@ -78,8 +78,9 @@ FLOORS = {
     "livetag.outputs": 7,
     "livetag.report": 7,
     "livetag.history_report": 8,
-    "livetag.cli": 9,
-    "livetag.__main__": 10,
+    "livetag.commands": 9,
+    "livetag.cli": 10,
+    "livetag.__main__": 11,
 }
 
 LIBRARIES = {
@@ -90,7 +91,7 @@ LIBRARIES = {
     "msgspec": {"livetag.schema"},
     "platformdirs": {"livetag.resources"},
     "rich": {
-        "livetag.cli",
+        "livetag.commands",
         "livetag.dashboard",
         "livetag.history_map",
         "livetag.history_report",
