@@ -120,7 +120,7 @@ class Measures:
         return [found.events[0].printed_s - found.sound.onset_s for found in self.found]
 
 
-def measure(heard: Sequence[Heard], names: Sequence[str], with_f1: bool = True) -> Measures:
+def measure(heard: Sequence[Heard], names: Sequence[str]) -> Measures:
     """Score what was heard in the mixtures and in the backgrounds alone.
 
     `names` are all that events can have: the categories and the classes that sound nowhere.
@@ -135,9 +135,8 @@ def measure(heard: Sequence[Heard], names: Sequence[str], with_f1: bool = True) 
         else:
             measures.alone_s += one.soundscape.seconds
             measures.false_alone += [_false_alarm(event, one.soundscape) for event in one.events]
-    if with_f1:
-        mixed = [one for one in heard if one.soundscape.sounds]
-        measures.event_f1, measures.segment_f1 = f1_of(mixed, names)
+    mixed = [one for one in heard if one.soundscape.sounds]
+    measures.event_f1, measures.segment_f1 = f1_of(mixed, names)
     return measures
 
 

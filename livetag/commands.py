@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from livetag.config import Loaded
+    from livetag.rules import Rules
     from livetag.schema import Config
     from livetag.sources.base import Source
     from livetag.yamnet.compile import CompiledModel
+    from livetag.yamnet.params import Params
 
 _NOT_KEYS = {"command", "config"}  # of a command's options; the others are configuration keys
 
@@ -30,13 +32,10 @@ _NOT_KEYS = {"command", "config"}  # of a command's options; the others are conf
 def _monitor(options: argparse.Namespace) -> int:
     from livetag.detector import Detector
     from livetag.monitor import Monitor
-    from livetag.outputs import check_sinks, open_sinks
-    from livetag.rules import resolve
+    from livetag.outputs import open_sinks
     from livetag.signals import interrupt_on_signals
     from livetag.state import MonitorState
     from livetag.yamnet.classifier import LiteRTClassifier
-    from livetag.yamnet.labels import class_map
-    from livetag.yamnet.params import Params
 
     interrupt_on_signals()  # while things are being set up
     console = _stderr()
@@ -44,10 +43,7 @@ def _monitor(options: argparse.Namespace) -> int:
     for message in loaded.ignored:
         _say(console, message)
     config = loaded.config
-    params = Params(patch_hop_seconds=config.patch_hop_seconds)
-    rules = resolve(config, class_map())
-    check_sinks(config, rules)
-    began = _began(config)
+    rules, params, began = _checked(config)
     source = _source(config, began)
     model = _model(None if config.weights is None else Path(config.weights), console)
     classifier = LiteRTClassifier(model.content)
@@ -76,6 +72,22 @@ def _load(options: argparse.Namespace) -> "Loaded":
 
     keys = {key: value for key, value in vars(options).items() if key not in _NOT_KEYS}
     return load(getattr(options, "config", None), keys)
+
+
+def _checked(config: "Config") -> "tuple[Rules, Params, float | None]":
+    """What a configuration means: its rules, hyperparameters, and when a recording began.
+
+    Raises `UsageError` for anything in it that cannot be.
+    """
+    from livetag.outputs import check_sinks
+    from livetag.rules import resolve
+    from livetag.yamnet.labels import class_map
+    from livetag.yamnet.params import Params
+
+    params = Params(patch_hop_seconds=config.patch_hop_seconds)
+    rules = resolve(config, class_map())
+    check_sinks(config, rules)
+    return rules, params, _began(config)
 
 
 def _began(config: "Config") -> float | None:
@@ -233,8 +245,8 @@ def _history(options: argparse.Namespace) -> int:
     usual = read_environment(os.environ)[0].get("history")
     named = options.file or (usual if isinstance(usual, str) else None)
     with History(Path(named) if named else history_path()) as history:
-        groups = history.groups()
         names = options.label or []
+        groups = history.groups() if names else set()
         labels = [class_map().find(name) for name in names if name not in groups]
         query = Query(
             since=since,
@@ -250,16 +262,10 @@ def _history(options: argparse.Namespace) -> int:
 
 def _config_check(options: argparse.Namespace) -> int:
     from livetag.config import load
-    from livetag.outputs import check_sinks
-    from livetag.rules import resolve
-    from livetag.yamnet.labels import class_map
-    from livetag.yamnet.params import Params
 
     config = load(options.file, {}, {}).config
     try:
-        _began(config)
-        Params(patch_hop_seconds=config.patch_hop_seconds)
-        check_sinks(config, resolve(config, class_map()))
+        _checked(config)
     except UsageError as error:
         raise UsageError(f"{options.file}: {error}") from error
     print(f"{options.file}: nothing is wrong with it")

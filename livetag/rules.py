@@ -169,6 +169,7 @@ def resolve(config: schema.Config, labels: ClassMap) -> Rules:
         scores = {target: score for target, score in scores.items() if target not in in_groups}
     default = schema.Rule(alert="listed")
     unless = names.indices(config.unless, "unless")
+    confirm = config.confirm or _half_of_the_windows(config)
     _check(default, config, "the configuration")
     rules = []
     for target in targets:
@@ -196,6 +197,7 @@ def resolve(config: schema.Config, labels: ClassMap) -> Rules:
                 and (asked or not watched or not watched.isdisjoint(members)),
                 alert=alert,
                 threshold=scores.get(target),
+                confirm=confirm,
                 short=short.issuperset(members),
                 unless=unless
                 if rule.unless is None
@@ -252,6 +254,7 @@ def _complete(
     reported: bool,
     alert: bool,
     threshold: float | None,
+    confirm: tuple[int, int],
     short: bool,
     unless: frozenset[int],
 ) -> Rule:
@@ -266,7 +269,6 @@ def _complete(
     usual = max(config.threshold, config.short_threshold) if short else config.threshold
     met = threshold or rule.threshold or usual
     release = config.release if rule.release is None else rule.release
-    windows = _ONE_WINDOW if short else config.confirm or _half_of_the_windows(config)
     return Rule(
         members=members,
         group=group,
@@ -274,7 +276,7 @@ def _complete(
         alert=alert,
         threshold=met,
         release=min(met, RELEASE_SHARE * met if release is None else release),
-        confirm=rule.confirm or windows,
+        confirm=rule.confirm or (_ONE_WINDOW if short else confirm),
         sure=max(met, value("sure")),
         hold_seconds=value("hold_seconds"),
         max_seconds=value("max_seconds"),

@@ -95,7 +95,7 @@ class CsvLog(TextLog, frozen=True, kw_only=True, tag="csv"):
 
 
 class JsonLinesLog(TextLog, frozen=True, kw_only=True, tag="jsonl"):
-    """One JSON object for each start, end and gap."""
+    """One JSON object for each start, late alert, end and gap."""
 
 
 class AudacityLabels(TextLog, frozen=True, kw_only=True, tag="audacity"):

@@ -29,9 +29,7 @@ class ConsoleSink:
         match item:
             case EventStart() | EventAlert() | EventEnd() | Gap() if self._as_json:
                 self._print(as_json(item, self._source))
-            case EventStart(alert=True):
-                self._print(f"{iso_time(item.time)}  {item.label.name}  {item.score:.2f}")
-            case EventAlert():
+            case EventStart(alert=True) | EventAlert():
                 self._print(f"{iso_time(item.time)}  {item.label.name}  {item.score:.2f}")
 
     def close(self) -> None:
