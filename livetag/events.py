@@ -27,8 +27,9 @@ class AudioBlock:
     `first_sample` counts from the start of the stream. `lost_before` samples are missing just
     before this block, for `gap_reason`. `wall_time` is the UNIX time of the first sample: set on
     the first block, after a gap, and where the clock has moved away. `captured_at` is the monotonic
-    time at which the last sample was captured, where that means something. A block without samples
-    says only that time has passed.
+    time at which the last sample was captured, where that means something. `behind_s`: seconds of
+    captured audio that wait behind this block. A block without samples says that time has passed in
+    which nothing was heard, and that this goes on.
     """
 
     samples: FloatArray
@@ -37,6 +38,7 @@ class AudioBlock:
     gap_reason: str = ""
     wall_time: float | None = None
     captured_at: float | None = None
+    behind_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,15 +144,35 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Audio that was not heard: lost between capture and analysis, or never captured."""
+    """Audio that was not heard: lost between capture and analysis, or never captured.
+
+    `ongoing`: nothing is heard yet; another gap begins where this one ends.
+    """
 
     time: float
     start_s: float
     lost_seconds: float
     reason: str
+    ongoing: bool = False
 
 
-Record = EventStart | EventAlert | EventEnd | Gap
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """From `start_s` on, windows are classified `hop_seconds` apart, since analysis is behind.
+
+    `degraded`: that is wider than asked for, or the dashboard has fewer frames: each stays
+    `frame_factor` times as long. `behind_s`: seconds of captured audio that waited.
+    """
+
+    time: float
+    start_s: float
+    behind_s: float
+    hop_seconds: float
+    frame_factor: int
+    degraded: bool
+
+
+Record = EventStart | EventAlert | EventEnd | Gap | Pace
 """What is written down."""
 Item = AudioBlock | Level | Scores | Explanation | Record
 """What the pipeline yields."""

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from livetag.errors import UsageError
+from livetag.text import printable
 
 DEFAULT_ALERTS = (
     "Smoke detector, smoke alarm",
@@ -43,7 +44,11 @@ SHORT_SOUNDS = (
     "Sneeze",
 )
 
-Text = Annotated[str, Meta(min_length=1)]
+# The bounds are far beyond any use; without them, a file could ask for more memory, threads or
+# lines on the screen than there are. A path with a null character no system takes.
+Text = Annotated[str, Meta(min_length=1, max_length=4_096, pattern=r"^[^\x00]*$")]
+Name = Annotated[str, Meta(max_length=256)]
+Names = tuple[Name, ...]
 Score = Annotated[float, Meta(gt=0.0, le=1.0)]
 Seconds = Annotated[float, Meta(ge=0.0, le=86_400.0)]
 Megabytes = Annotated[float, Meta(gt=0.0, le=1e6)]
@@ -61,8 +66,8 @@ class Rule(_Table, frozen=True, kw_only=True):
     `alert`: its events are alerts, are none, or are where the list of alerts names it ("listed").
     """
 
-    label: str | None = None
-    group: str | None = None
+    label: Name | None = None
+    group: Name | None = None
     alert: bool | Literal["listed"] = True
     threshold: Score | None = None
     release: Score | None = None
@@ -71,16 +76,16 @@ class Rule(_Table, frozen=True, kw_only=True):
     hold_seconds: Seconds | None = None
     max_seconds: Annotated[float, Meta(gt=0.0, le=86_400.0)] | None = None
     cooldown_seconds: Seconds | None = None
-    unless: tuple[str, ...] | None = None
+    unless: Names | None = None
     min_level_dbfs: Dbfs | None = None
-    hours: str | None = None
+    hours: Name | None = None
 
 
 class _Sink(_Table, frozen=True, kw_only=True, tag_field="kind"):
     """What every `[[sink]]` has: which events go there."""
 
     alerts_only: bool = False
-    labels: tuple[str, ...] = ()
+    labels: Names = ()
 
 
 class TextLog(_Sink, frozen=True, kw_only=True):
@@ -125,7 +130,7 @@ class Clips(_Sink, frozen=True, kw_only=True, tag="clips"):
     pre_roll_seconds: Annotated[float, Meta(ge=0.0, le=60.0)] = 2.0
     post_roll_seconds: Annotated[float, Meta(ge=0.0, le=60.0)] = 2.0
     max_seconds: Annotated[float, Meta(gt=0.0, le=600.0)] = 30.0
-    never_with: tuple[str, ...] = ()
+    never_with: Names = ()
     never_score: Score = 0.2
     keep_days: Annotated[float, Meta(gt=0.0, le=36_500.0)] = 30.0
     keep_megabytes: Megabytes = 1_000.0
@@ -144,25 +149,28 @@ class Config(_Table, frozen=True, kw_only=True):
     since: Text | None = None
     rate: Annotated[int, Meta(ge=1_000, le=768_000)] | None = None
     channels: Annotated[int, Meta(ge=1, le=1_024)] = 1
+    stall_seconds: Annotated[float, Meta(ge=0.5, le=3_600.0)] = 2.0
+    zeros_seconds: Seconds = 30.0
+    require_device: Seconds | None = None
     duration_seconds: Annotated[float, Meta(gt=0.0, le=1e9)] | None = None
     patch_hop_seconds: float = 0.48
     threshold: Score = 0.25
     release: Score | None = None
     confirm: Confirm | None = None
     sure: Score = 0.55
-    short: tuple[str, ...] = SHORT_SOUNDS
+    short: Names = SHORT_SOUNDS
     short_threshold: Score = 0.5
     hold_seconds: Seconds = 3.0
     max_seconds: Annotated[float, Meta(gt=0.0, le=86_400.0)] = 600.0
     cooldown_seconds: Seconds = 10.0
-    unless: tuple[str, ...] = ()
+    unless: Names = ()
     min_level_dbfs: Dbfs | None = None
-    hours: str | None = None
-    alert: tuple[str, ...] = DEFAULT_ALERTS
-    watch: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
-    groups: dict[str, tuple[str, ...]] = {}
-    rule: tuple[Rule, ...] = ()
+    hours: Name | None = None
+    alert: Names = DEFAULT_ALERTS
+    watch: Names = ()
+    ignore: Names = ()
+    groups: Annotated[dict[Name, Names], Meta(max_length=1_000)] = {}
+    rule: Annotated[tuple[Rule, ...], Meta(max_length=2_000)] = ()
     top: Annotated[int, Meta(ge=1, le=521)] = 10
     dashboard: bool | None = None
     explain: bool = False
@@ -174,7 +182,7 @@ class Config(_Table, frozen=True, kw_only=True):
     dcase: Text | None = None
     history: bool | Text = False
     clips: Text | None = None
-    sink: tuple[SinkTable, ...] = ()
+    sink: Annotated[tuple[SinkTable, ...], Meta(max_length=64)] = ()
     weights: Text | None = None
 
 
@@ -185,6 +193,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     ),
 }
 """The keys of the tables, for hints."""
+_MOST_MESSAGE_CHARACTERS = 500
 _TABLE_NUMBER = re.compile(r"(?<=rule|sink)\[(\d+)\]")
 KEYS = Config.__struct_fields__
 LIST_KEYS = frozenset({"confirm", "short", "unless", "alert", "watch", "ignore"})
@@ -197,7 +206,7 @@ def convert(values: Mapping[str, Any], where: str, strict: bool = True) -> Confi
     """Values as a `Config`, the defaults for what is missing. Raises `UsageError`."""
     for key in values:
         if key not in KEYS:
-            raise UsageError(f"{where}: there is no key {key!r}{_hint(key, KEYS)}")
+            raise UsageError(f"{where}: there is no key {key[:80]!r}{_hint(key[:80], KEYS)}")
     try:
         return msgspec.convert(values, Config, strict=strict)
     except msgspec.ValidationError as error:
@@ -206,8 +215,11 @@ def convert(values: Mapping[str, Any], where: str, strict: bool = True) -> Confi
         table = path.partition("[")[0]
         if unknown and table in _FIELDS:
             message += _hint(unknown[1], _FIELDS[table])
+        if "matching regex" in message:
+            message = "a null character cannot stand here"
         key = _TABLE_NUMBER.sub(lambda match: f" {int(match[1]) + 1}", path.rstrip("`")) or "?"
-        raise UsageError(f"{where}: {key}: {message.replace('`', '')}") from error
+        message = printable(message.replace("`", ""))[:_MOST_MESSAGE_CHARACTERS]
+        raise UsageError(f"{where}: {key}: {message}") from error
 
 
 def _hint(key: str, keys: tuple[str, ...]) -> str:
@@ -218,6 +230,11 @@ def _hint(key: str, keys: tuple[str, ...]) -> str:
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a configuration file, for editors."""
     return msgspec.json.schema(Config)
+
+
+def replaced(config: Config, values: Mapping[str, Any]) -> Config:
+    """A configuration with other values of some keys."""
+    return msgspec.structs.replace(config, **values)
 
 
 def as_builtins(config: Config) -> dict[str, Any]:

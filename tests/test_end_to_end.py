@@ -1,10 +1,12 @@
 """The installed command over a real capture device: PortAudio on a virtual microphone."""
 
 import csv
+import itertools
 import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import skip_unless_required
@@ -123,25 +125,46 @@ def test_a_second_run_appends_to_the_log(microphone: VirtualMicrophone, tmp_path
     assert len(lines) >= 3
 
 
-def test_a_stalled_stream_becomes_a_gap(
+def deaf(command: Running) -> bool:
+    return b"NOTHING IS HEARD" in command.stderr
+
+
+def heard_again(command: Running) -> bool:
+    return b"default is heard again" in command.stderr
+
+
+def gaps(command: Running) -> list[dict[str, Any]]:
+    """The gaps' records; they have to follow one another where the audio is not back."""
+    records = [json.loads(line) for line in command.lines]
+    found = [record for record in records if record["type"] == "gap"]
+    for piece, following in itertools.pairwise(found):
+        if "ongoing" in piece:
+            end_s = piece["start_s"] + piece["lost_seconds"]
+            assert following["start_s"] == pytest.approx(end_s, abs=0.002)
+    return found
+
+
+def test_a_stalled_stream_is_told_and_heard_again(
     microphone: VirtualMicrophone, smoke_alarm: FloatArray
 ) -> None:
     with running("monitor", "--json", env=microphone.environment) as command:
         command.wait_until(listening, "audio")
         microphone.freeze()
-        command.wait_until(lambda c: b"no audio has come" in c.stderr, "message")
+        command.wait_until(deaf, "message")
+        command.wait_until(lambda c: bool(gaps(c)), "gap while it goes on")
         microphone.thaw()
-        command.wait_until(lambda c: any('"type":"gap"' in line for line in c.lines), "gap")
+        command.wait_until(heard_again, "message")
         microphone.play(smoke_alarm, RATE_HZ)
         command.wait_until(lambda c: any(map(names, c.lines)), "alert after the gap")
         assert command.end() == 0
+    first, *_, last = gaps(command)
+    assert (first["reason"], first["ongoing"]) == ("stalled", True)
+    assert first["lost_seconds"] > 1.5
+    assert "ongoing" not in last
     records = [json.loads(line) for line in command.lines]
-    gap = next(record for record in records if record["type"] == "gap")
-    assert gap["reason"] == "stalled"
-    assert gap["lost_seconds"] > 1.5
     ended = [r["end_s"] for r in records if r["type"] == "event_end" and r["end_s"] < 60]
-    after = gap["start_s"] + gap["lost_seconds"]
-    assert not [end for end in ended if gap["start_s"] + 0.01 < end < after - 0.01]
+    after = last["start_s"] + last["lost_seconds"]
+    assert not [end for end in ended if first["start_s"] + 0.01 < end < after - 0.01]
     assert b"audio lost" in command.stderr
 
 
@@ -149,22 +172,69 @@ def test_a_stalled_stream_does_not_hold_up_the_end(microphone: VirtualMicrophone
     with running("monitor", "--json", env=microphone.environment) as command:
         command.wait_until(listening, "audio")
         microphone.freeze()
-        command.wait_until(lambda c: b"no audio has come" in c.stderr, "message")
+        command.wait_until(deaf, "message")
         assert command.end() == 0
     last = json.loads(command.lines[-1])
-    assert (last["type"], last["reason"]) == ("gap", "stalled")
+    assert (last["type"], last["reason"], last["ongoing"]) == ("gap", "stalled", True)
 
 
-def test_a_vanished_device_ends_the_monitor(microphone: VirtualMicrophone) -> None:
-    with running("monitor", "--json", env=microphone.environment) as command:
+def test_a_device_that_vanishes_and_comes_back_is_heard_again(
+    microphone: VirtualMicrophone, smoke_alarm: FloatArray, tmp_path: Path
+) -> None:
+    history = tmp_path / "history.sqlite"
+    arguments = ("monitor", "--json", "--history", str(history))
+    with running(*arguments, env=microphone.environment, terminal=True) as command:
+        command.wait_until(listening, "audio")
+        microphone.vanish()
+        command.wait_until(lambda c: "NO AUDIO" in c.screen[0], "alarm on the dashboard")
+        command.wait_until(lambda c: bool(gaps(c)), "gap while it goes on")
+        microphone.appear()
+        command.wait_until(lambda c: "ongoing" not in gaps(c)[-1], "end of the gap")
+        microphone.play(smoke_alarm, RATE_HZ)
+        command.wait_until(lambda c: any(map(names, c.lines)), "alert after the gap")
+        assert command.end() == 0
+    assert {gap["reason"] for gap in gaps(command)} == {"ended"}
+    message = command.stderr.decode()
+    assert "NOTHING IS HEARD: default is gone" in message
+    assert "Expression" not in message  # PortAudio's own words
+    with running("history", "--json", "--file", str(history)) as shown:
+        assert shown.wait() == 0
+    kept = [json.loads(line) for line in shown.lines]
+    assert [row["lost_seconds"] for row in kept if row["type"] == "gap"] == [
+        gap["lost_seconds"] for gap in gaps(command)
+    ]
+
+
+def test_a_required_device_that_vanishes_ends_the_monitor(microphone: VirtualMicrophone) -> None:
+    arguments = ("monitor", "--json", "--require-device", "1")
+    with running(*arguments, env=microphone.environment) as command:
         command.wait_until(listening, "audio")
         microphone.vanish()
         assert command.wait() == 3
-    assert json.loads(command.lines[-1])["type"] == "event_end"
+    assert gaps(command)[-1] == json.loads(command.lines[-1])
     message = command.stderr.decode()
-    assert "the microphone 'default' stopped" in message
+    assert "the microphone is required: default is gone" in message
     assert "Traceback" not in message
-    assert "Expression" not in message  # PortAudio's own words
+
+
+def test_a_required_device_is_waited_for(microphone: VirtualMicrophone) -> None:
+    microphone.vanish()
+    with running("monitor", "--json", env=microphone.environment) as command:
+        assert command.wait() == 3  # without being asked to, it does not wait
+    arguments = ("monitor", "--json", "--require-device", "60")
+    with running(*arguments, env=microphone.environment) as command:
+        command.wait_until(lambda c: b"waiting for it" in c.stderr, "message")
+        microphone.appear()
+        command.wait_until(listening, "audio")
+        assert command.end() == 0
+
+
+def test_a_sound_server_that_hangs_at_the_start_is_told_of(microphone: VirtualMicrophone) -> None:
+    microphone.freeze()
+    for arguments in (("devices",), ("monitor", "--json")):
+        with running(*arguments, env=microphone.environment) as command:
+            assert command.wait() == 3
+        assert "the sound server does not answer" in command.stderr.decode()
 
 
 def test_devices_marks_the_default(microphone: VirtualMicrophone) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from livetag.audio.pipe import PipeReader
 from livetag.errors import InputError
 from livetag.events import AudioBlock, FloatArray
 from livetag.sources.base import BLOCK_SECONDS, limited, numbered, paced
@@ -204,5 +205,7 @@ def test_standard_input_that_stays_open_without_audio_can_be_stopped(pipe: int) 
         listener.join(timeout=30.0)
         assert not listener.is_alive()
         os.close(pipe)  # lets the reading thread end
-        source._thread.join(timeout=30.0)
+        assert isinstance(source._reader, PipeReader)
+        assert source._reader.thread is not None
+        source._reader.thread.join(timeout=30.0)
     assert heard == []

@@ -3,10 +3,12 @@
 import os
 import struct
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import _fuzz_seeds as seeds
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -134,6 +136,123 @@ def test_a_name_that_is_no_text_is_a_name_all_the_same(tmp_path: Path) -> None:
     assert len(read_all(path)) == RATE_HZ
 
 
+# --- Headers that lie, and samples that are no sound
+
+
+def lying(path: Path, **header: Any) -> Path:
+    """A WAV file of 16,000 Hz, one channel and 16 bits, where the header says nothing else."""
+    usual = {"rate_hz": 16_000, "channels": 1, "bits": 16, "tag": 1, "claimed": 4_000}
+    path.write_bytes(seeds.wav(**{**usual, "body": bytes(4_000), **header}))
+    return path
+
+
+@pytest.mark.parametrize("rate_hz", [1, 999, 768_001, 2**31 - 1])
+def test_a_rate_that_no_sound_has_is_an_input_error(rate_hz: int, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=rf"says it has {rate_hz} Hz: .* 1,000 to 768,000 Hz"):
+        AudioReader(lying(tmp_path / "lying.wav", rate_hz=rate_hz))
+
+
+@pytest.mark.parametrize("rate_hz", [1_000, 768_000])
+def test_the_lowest_and_the_highest_rate_are_read(rate_hz: int, tmp_path: Path) -> None:
+    with AudioReader(lying(tmp_path / "sound.wav", rate_hz=rate_hz)) as reader:
+        assert reader.rate_hz == rate_hz
+        assert sum(map(len, reader.blocks(100))) == 2_000
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"rate_hz": 0},
+        {"rate_hz": 2**32 - 1},
+        {"channels": 0},
+        {"channels": 65_535},
+        {"bits": 0},
+        {"bits": 255},
+        {"tag": 0x55},
+        {"tag": 0xFFFE},
+    ],
+)
+def test_a_header_that_makes_no_sense_is_an_input_error(
+    header: dict[str, int], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=r"lying\.wav is no audio that can be read"):
+        AudioReader(lying(tmp_path / "lying.wav", **header))
+
+
+@pytest.mark.parametrize("claimed", [0xFFFF_FFFF, 0xFFFF_FFF0, 0x7FFF_FFFF, 4_000])
+def test_a_length_that_is_claimed_is_not_believed(claimed: int, tmp_path: Path) -> None:
+    assert len(read_all(lying(tmp_path / "lying.wav", claimed=claimed))) == 2_000
+
+
+@pytest.mark.parametrize(("channels", "rate_hz"), [(200, 44_100), (1_024, 768_000)])
+def test_no_header_chooses_how_much_is_read_at_once(
+    channels: int, rate_hz: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten seconds of 1,024 channels at 768 kHz would be 31 GB."""
+    asked: list[int] = []
+    read = soundfile.SoundFile.read
+
+    def noting(self: Any, frames: int = -1, **how: Any) -> Any:
+        asked.append(frames * self.channels)
+        return read(self, frames, **how)
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", noting)
+    body = bytes(2 * channels * 3_000)
+    header = {"channels": channels, "rate_hz": rate_hz, "claimed": len(body), "body": body}
+    with AudioReader(lying(tmp_path / "wide.wav", **header)) as reader:
+        lengths = [len(block) for block in reader.blocks(10 * rate_hz)]
+    assert sum(lengths) == 3_000
+    assert max(asked) <= 1 << 20
+
+
+@pytest.mark.parametrize("name", ["RF64", "W64", "CAF", "AIFF", "AU", "FLAC"])
+@pytest.mark.parametrize("kept", [0.0, 0.01, 0.1, 0.5, 0.99])
+def test_a_recording_cut_anywhere_is_read_or_an_input_error(
+    name: str, kept: float, tmp_path: Path
+) -> None:
+    content = seeds.sound(name)
+    path = tmp_path / "cut"
+    path.write_bytes(content[: int(len(content) * kept)])
+    samples, refused = np.empty(0, np.float32), str(path)
+    try:
+        samples = read_all(path)
+    except InputError as error:
+        refused = str(error)
+    assert str(path) in refused
+    assert len(samples) <= seeds.RATE_HZ // 10
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("values", "heard"),
+    [
+        ([0.5, np.nan], 0.25),  # the channel that works is heard all the same
+        ([np.nan, np.nan], 0.0),
+        ([np.inf, 0.0], 50.0),
+        ([np.inf, -np.inf], 0.0),
+        ([3e38, 3e38], 100.0),
+        ([-3e38, -3e38], -100.0),
+    ],
+)
+def test_values_that_are_no_sound_are_mended_channel_by_channel(
+    values: list[float], heard: float, tmp_path: Path
+) -> None:
+    path = tmp_path / "damaged.wav"
+    soundfile.write(path, np.array([values] * 100), RATE_HZ, subtype="FLOAT")
+    samples = read_all(path)
+    assert samples.dtype == np.float32
+    assert (samples == np.float32(heard)).all()
+
+
+def test_reading_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    stop = threading.Event()
+    with AudioReader(written(tmp_path / "sound.wav", sine(440.0))) as reader:
+        blocks = reader.blocks(1_000, stop)
+        next(blocks)
+        stop.set()
+        assert list(blocks) == []
+
+
 # --- Standard input -----------------------------------------------------------------------------
 
 
@@ -187,3 +306,32 @@ def test_a_terminal_or_nothing_on_standard_input_is_an_input_error(
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(InputError, match="closed"):
         open_stdin(None, 1)
+
+
+@pytest.mark.parametrize("subtype", ["IMA_ADPCM", "MS_ADPCM", "GSM610"])
+def test_a_stream_that_would_go_on_after_its_end_is_refused(subtype: str, piped: int) -> None:
+    """What was last read would be decoded again and again, as often as the header claims."""
+    content = seeds.sound("WAV", subtype)
+    data = content.index(b"data") + 4
+    send(piped, content[:data] + struct.pack("<I", 0xFFFF_0000) + content[data + 4 :])
+    with pytest.raises(InputError, match=r"cannot be told in a stream|no audio that can be read"):
+        open_stdin(None, 1)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_24", "FLOAT", "DOUBLE", "ULAW", "ALAW"])
+def test_a_stream_of_plain_samples_ends_where_it_ends(subtype: str, piped: int) -> None:
+    content = seeds.sound("WAV", subtype)
+    data = content.index(b"data") + 4
+    send(piped, content[:data] + struct.pack("<I", 0xFFFF_0000) + content[data + 4 :])
+    heard = sum(map(len, open_stdin(None, 1).blocks(100)))
+    assert 0 <= heard - seeds.RATE_HZ // 10 < 50  # what stands behind the samples is read, too
+
+
+@pytest.mark.parametrize("form", ["FLAC", "OGG", "MP3"])
+def test_a_compressed_stream_is_heard_or_refused(form: str, piped: int) -> None:
+    send(piped, seeds.sound(form))
+    try:
+        heard = sum(map(len, open_stdin(None, 1).blocks(100)))
+    except InputError:
+        return
+    assert heard < seeds.RATE_HZ

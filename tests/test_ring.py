@@ -48,14 +48,15 @@ def test_a_ring_that_is_just_full_loses_nothing() -> None:
     assert chunk.samples.tolist() == list(range(4, 14))
 
 
-def test_a_reader_that_was_lapped_goes_on_with_the_newest_half_and_knows_what_it_lost() -> None:
-    ring = RingBuffer(10)
-    write(ring, 10)
+def test_a_reader_that_was_lapped_goes_on_with_the_newest_second_and_knows_what_it_lost() -> None:
+    ring = RingBuffer(30 * 8)  # 30 s of it
+    write(ring, 240)
     write(ring, 1)
-    chunk = ring.read(3)
-    assert chunk.samples.tolist() == [6.0, 7.0, 8.0]
-    assert (chunk.lost_before, chunk.reason) == (6, "lapped")
-    assert ring.read(3).samples.tolist() == [9.0, 10.0]
+    assert ring.unread == 241
+    chunk = ring.read(6)
+    assert chunk.samples.tolist() == [233, 234, 235, 236, 237, 238]
+    assert (chunk.lost_before, chunk.reason) == (233, "lapped")
+    assert ring.read(6).samples.tolist() == [239, 240]
 
 
 def test_a_chunk_read_earlier_is_a_copy() -> None:
@@ -122,48 +123,33 @@ def test_losses_that_a_lapped_reader_jumps_over_are_counted_too() -> None:
     ring.lose(100, "overflow")
     write(ring, 9)
     chunk = ring.read(10)
-    assert chunk.lost_before == 7 + 100
-    assert chunk.samples.tolist() == list(range(7, 12))
+    assert chunk.lost_before == 11 + 100
+    assert chunk.samples.tolist() == [11]
 
 
-# --- What the reader drops ----------------------------------------------------------------------
-
-
-def test_samples_that_the_reader_drops_are_lost_where_they_stood() -> None:
-    ring = RingBuffer(100)
-    write(ring, 10)
-    ring.read(3)
-    ring.drop(5, skip=2, samples=50, reason="stalled")
-    chunks = [ring.read(50) for _ in range(2)]
-    assert [(c.samples.tolist(), c.lost_before, c.reason) for c in chunks] == [
-        ([3, 4], 0, ""),
-        ([7, 8, 9], 50, "stalled"),
-    ]
-
-
-def test_a_loss_that_the_writer_noted_meanwhile_stays_where_it_was() -> None:
-    ring = RingBuffer(100)
-    write(ring, 10)
-    ring.lose(7, "overflow")
-    write(ring, 2)
-    ring.drop(5, skip=2, samples=50, reason="stalled")
-    chunks = [ring.read(50) for _ in range(3)]
-    assert [(c.samples.tolist(), c.lost_before, c.reason) for c in chunks] == [
-        ([0, 1, 2, 3, 4], 0, ""),
-        ([7, 8, 9], 50, "stalled"),
-        ([10, 11], 7, "overflow"),
-    ]
-
-
-def test_dropped_samples_that_were_overwritten_anyway_are_counted_once() -> None:
+@pytest.mark.parametrize(("overflow", "reason"), [(100, "overflow"), (3, "lapped")])
+def test_what_was_lost_for_several_reasons_has_that_of_the_most(overflow: int, reason: str) -> None:
     ring = RingBuffer(10)
-    write(ring, 5)
+    ring.lose(overflow, "overflow")
     write(ring, 10)
-    write(ring, 2)
-    ring.drop(5, skip=8, samples=100, reason="stalled")
+    write(ring, 1)
     chunk = ring.read(10)
-    assert chunk.samples.tolist() == [13, 14, 15, 16]
-    assert chunk.lost_before == 13 + 100 - 8  # what was written, and what never was
+    assert (chunk.lost_before, chunk.reason) == (overflow + 10, reason)
+
+
+def test_losses_beyond_what_is_kept_of_them_are_counted_as_soon_as_there_is_room() -> None:
+    ring = RingBuffer(10_000)
+    for _ in range(1_500):
+        write(ring, 1)
+        ring.lose(2, "overflow")
+    read = lost = 0
+    for _ in range(1_500):
+        chunk = ring.read(10)
+        read, lost = read + len(chunk.samples), lost + chunk.lost_before
+    assert (read, lost) == (1_500, 2_000)
+    write(ring, 1)
+    chunk = ring.read(10)
+    assert (chunk.samples.tolist(), chunk.lost_before) == ([1_500], 1_000)
 
 
 @pytest.fixture
@@ -215,3 +201,15 @@ def test_every_sample_is_read_or_counted_lost_while_a_thread_writes(with_losses:
             read += len(samples)
     assert read > 0
     assert read + lost == ring.written + sum(announced) == sum(sizes) + sum(announced)
+
+
+def test_a_ring_that_is_cleared_begins_anew() -> None:
+    ring = RingBuffer(100)
+    ring.write(np.ones(80, np.float32))
+    ring.lose(7, "overflow")
+    ring.write(np.ones(80, np.float32))
+    ring.clear()
+    assert (ring.written, ring.unread) == (0, 0)
+    ring.write(np.full(10, 2.0, np.float32))
+    chunk = ring.read(100)
+    assert (chunk.samples.tolist(), chunk.lost_before) == ([2.0] * 10, 0)

@@ -33,11 +33,18 @@ class VirtualMicrophone:
     """A running PulseAudio server; `environment` makes a program use it."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self.environment = os.environ | {
             "PULSE_SERVER": f"unix:{folder}/native",
             "PULSE_RUNTIME_PATH": str(folder),
             "PULSE_STATE_PATH": str(folder),
         }
+        self.appear()
+
+    def appear(self) -> None:
+        """The device is there, and the default one."""
+        folder = self._folder
+        (folder / "native").unlink(missing_ok=True)
         command = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1"]
         command += ["--log-target=stderr", "--use-pid-file=no"]
         command += ["-L", f"module-native-protocol-unix socket={folder}/native auth-anonymous=1"]
@@ -46,30 +53,30 @@ class VirtualMicrophone:
             self.server = subprocess.Popen(
                 command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        self._folder = folder
         self._wait_until_ready()
 
     def _wait_until_ready(self) -> None:
         pause = threading.Event()
         for _ in range(int(_READY_SECONDS / 0.1)):
-            if self._pactl("info") == 0:
+            if self.control("info") == 0:
                 break
             pause.wait(0.1)
-        self._pactl("set-default-sink", SINK)
-        if self._pactl("set-default-source", f"{SINK}.monitor") != 0:
+        self.control("set-default-sink", SINK)
+        if self.control("set-default-source", f"{SINK}.monitor") != 0:
             raise RuntimeError((self._folder / "log").read_text())
 
-    def _pactl(self, *arguments: str) -> int:
+    def control(self, *arguments: str) -> int:
+        """Have `pactl` do something; its exit code."""
         command = ["pactl", *arguments]
         return subprocess.run(
             command, env=self.environment, capture_output=True, check=False, timeout=10
         ).returncode
 
-    def play(self, samples: FloatArray, rate_hz: int) -> None:
+    def play(self, samples: FloatArray, rate_hz: int, sink: str = SINK) -> None:
         """Play float32[n] through the microphone, and return when it has been heard."""
         path = self._folder / "playing.wav"
         soundfile.write(path, soxr.resample(samples, rate_hz, 48_000), 48_000, "PCM_16")
-        command = ["paplay", f"--device={SINK}", str(path)]
+        command = ["paplay", f"--device={sink}", str(path)]
         subprocess.run(command, env=self.environment, check=True, timeout=60)
 
     def freeze(self) -> None:

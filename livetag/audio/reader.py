@@ -1,10 +1,12 @@
 """Recordings read in blocks: WAV, FLAC, Ogg, MP3 and what else libsndfile reads.
 
-The only room that imports soundfile.
+With `audio.writer`, the only room that imports soundfile. What a header claims of length, rate and
+channels chooses neither how much memory is taken nor how long the work lasts.
 """
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -16,7 +18,10 @@ from livetag.errors import InputError
 
 FloatArray = npt.NDArray[np.float32]
 
-_HIGHEST_RATE_HZ = 768_000
+LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1_000, 768_000  # as the configuration's `rate`
+_MOST_VALUES = 1 << 20  # read at once, of all channels: 4 MB, whatever the header claims
+# Others decode on past the end of a stream, to the length that the header claims.
+_STREAMED = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW", "VORBIS", "OPUS", "MPEG_")
 _LARGEST = np.float32(100.0)  # of full scale
 
 
@@ -37,7 +42,7 @@ class AudioReader:
             # Bytes: soundfile cannot encode every name that the system can have.
             file = os.fsencode(source) if isinstance(source, Path) and os.name != "nt" else source
             self._file = soundfile.SoundFile(file, closefd=False, **raw_format)
-        except (soundfile.LibsndfileError, OSError, TypeError) as error:
+        except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
             reason = getattr(error, "error_string", str(error)).rstrip(".")
             readable = "WAV, FLAC, Ogg and MP3 can"
             if not isinstance(source, Path):
@@ -45,13 +50,23 @@ class AudioReader:
             raise InputError(
                 f"{self._name} is no audio that can be read ({reason}): {readable}"
             ) from error
+        if not self._file.seekable() and not self._file.subtype.startswith(_STREAMED):
+            self._file.close()
+            raise InputError(
+                f"{self._name} is {self._file.subtype_info}, whose end cannot be told in a stream: "
+                "name it as a file, or convert it to PCM"
+            )
         # soundfile seeks to where it is after each read; in an MP3 that loses what the next frame
         # needs from the last ones. A stream that cannot seek is left alone.
         self._file.seekable = lambda: False
         self.rate_hz = int(self._file.samplerate)
         self.channels = int(self._file.channels)
-        if self.rate_hz > _HIGHEST_RATE_HZ:
-            raise InputError(f"{self._name} says it has {self.rate_hz} Hz: it is no audio")
+        if not LOWEST_RATE_HZ <= self.rate_hz <= HIGHEST_RATE_HZ:
+            self._file.close()
+            raise InputError(
+                f"{self._name} says it has {self.rate_hz} Hz: audio of {LOWEST_RATE_HZ:,} to "
+                f"{HIGHEST_RATE_HZ:,} Hz can be read"
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -62,7 +77,7 @@ class AudioReader:
     def close(self) -> None:
         self._file.close()
 
-    def blocks(self, frames: int) -> Iterator[FloatArray]:
+    def blocks(self, frames: int, stop: threading.Event | None = None) -> Iterator[FloatArray]:
         """Yield mono float32[n], n <= frames: the mean over the channels, as the reference does.
 
         Values that are no numbers become zeros, and those beyond 40 dB over full scale are cut
@@ -71,17 +86,29 @@ class AudioReader:
         """
         import soundfile
 
-        while True:
+        at_once = max(1, min(frames, _MOST_VALUES // self.channels))
+        while stop is None or not stop.is_set():
             try:
-                block = self._file.read(frames, dtype="float32", always_2d=True)
-            except soundfile.LibsndfileError as error:
-                raise InputError(f"{self._name} cannot be read on: {error.error_string}") from error
+                block = self._file.read(at_once, dtype="float32", always_2d=True)
+            except soundfile.SoundFileError as error:
+                reason = getattr(error, "error_string", str(error)).rstrip(".")
+                raise InputError(f"{self._name} cannot be read on: {reason}") from error
             if len(block) == 0:
                 return
-            mono: FloatArray = block[:, 0] if self.channels == 1 else block.mean(axis=1)
-            if not np.abs(mono).max() <= _LARGEST:
-                mono = np.clip(np.nan_to_num(mono, nan=0.0), -_LARGEST, _LARGEST)
-            yield mono
+            yield _mono(block)
+
+
+def _mono(block: FloatArray) -> FloatArray:
+    """The mean over the channels, float32[n], of float32[n, channels]."""
+    if block.shape[1] == 1:
+        mono: FloatArray = block[:, 0]
+    else:
+        with np.errstate(over="ignore", invalid="ignore"):
+            mono = block.mean(axis=1)
+    if np.abs(mono).max() <= _LARGEST:
+        return mono
+    mended = np.clip(np.nan_to_num(block, nan=0.0), -_LARGEST, _LARGEST)
+    return np.asarray(mended.mean(axis=1), np.float32)
 
 
 def open_stdin(raw_rate_hz: int | None, raw_channels: int) -> AudioReader:

@@ -13,24 +13,21 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float32]
 
 _MOST_LOSSES = 1_000
+_NEWEST_SHARE = 30  # of a ring of 30 s, one second
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Samples that were lost just before the one at `position`.
-
-    `skip` of them are in the ring, at `position`, and not to be read.
-    """
+    """Samples that were lost just before the one at `position`."""
 
     position: int
     samples: int
     reason: str
-    skip: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Samples in a row, float32[n], and what was lost before them."""
+    """Samples in a row, float32[n], how many were lost just before them, and why most of those."""
 
     samples: FloatArray
     lost_before: int
@@ -38,16 +35,25 @@ class Chunk:
 
 
 class RingBuffer:
-    """Preallocated float32 samples with positions that only grow."""
+    """Preallocated float32 samples with positions that only grow.
+
+    A reader that is so late that samples it has not read were overwritten goes on with the newest
+    thirtieth of the ring, and all before it is lost: what is heard then is of now, not of half a
+    minute ago, and all the room there is is free again.
+    """
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self._samples = np.zeros(capacity, np.float32)
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew: neither the writer nor the reader is at work."""
         self._claimed = 0  # the writer is at work below this position
         self._written = 0  # all below this position can be read
         self._read = 0
         self._losses: deque[Loss] = deque()  # the writer appends, the reader takes
-        self._drops: deque[Loss] = deque()  # the reader's own
+        self._untold = 0, ""  # samples and reason, for which there was no room there
 
     @property
     def written(self) -> int:
@@ -60,6 +66,7 @@ class RingBuffer:
 
     def write(self, samples: FloatArray) -> None:
         """Writer: append float32[n], n <= capacity, over the oldest samples where it is full."""
+        self._tell_loss()
         count = len(samples)
         position = self._written
         self._claimed = position + count
@@ -71,48 +78,44 @@ class RingBuffer:
 
     def lose(self, samples: int, reason: str) -> None:
         """Writer: note that so many samples were lost before the next ones written."""
-        if len(self._losses) < _MOST_LOSSES:
-            self._losses.append(Loss(self._written, samples, reason))
-        else:  # the reader is far behind: where exactly does not matter any more
-            last = self._losses[-1]
-            self._losses[-1] = Loss(last.position, last.samples + samples, reason)
+        self._untold = self._untold[0] + samples, reason
+        self._tell_loss()
 
-    def drop(self, position: int, skip: int, samples: int, reason: str) -> None:
-        """Reader: note a loss at a position that is still to be read."""
-        self._drops.append(Loss(position, samples, reason, skip))
+    def _tell_loss(self) -> None:
+        """Writer: a reader far behind learns of losses later; where exactly matters no more."""
+        samples, reason = self._untold
+        if samples and len(self._losses) < _MOST_LOSSES:
+            self._losses.append(Loss(self._written, samples, reason))
+            self._untold = 0, ""
 
     def read(self, most: int) -> Chunk:
         """Reader: the next samples, at most `most`, never across a loss. Perhaps none."""
         written = self._written
-        lost, reason = self._skip_overwritten(written)
-        while (loss := self._next_loss()) is not None and loss.position <= self._read:
-            (self._drops if self._drops and self._drops[0] is loss else self._losses).popleft()
-            jumped = min(self._read - loss.position, loss.skip)  # counted as lapped already
-            lost, reason = lost + loss.samples - jumped, loss.reason
-            self._read += loss.skip - jumped
-        end = min(written, self._read + most)
-        if loss is not None:
-            end = min(end, loss.position)
+        lost = [self._skip_overwritten(written)]
+        while self._losses and self._losses[0].position <= self._read:
+            lost.append(self._losses.popleft())
         begin = self._read
+        end = min(written, begin + most)
+        if self._losses:
+            end = min(end, self._losses[0].position)
         samples = self._copy(begin, end)
         overwritten = max(0, min(self._claimed - self.capacity, end) - begin)
+        lost.append(Loss(begin, overwritten, "lapped"))
         self._read = end
-        if overwritten:
-            return Chunk(samples[overwritten:], lost + overwritten, "lapped")
-        return Chunk(samples, lost, reason)
+        most_lost = max(lost, key=lambda loss: loss.samples)
+        return Chunk(
+            samples[overwritten:],
+            sum(loss.samples for loss in lost),
+            most_lost.reason if most_lost.samples else "",
+        )
 
-    def _next_loss(self) -> Loss | None:
-        heads = [losses[0] for losses in (self._drops, self._losses) if losses]
-        return min(heads, key=lambda loss: loss.position, default=None)
-
-    def _skip_overwritten(self, written: int) -> tuple[int, str]:
-        """Where the writer lapped us, go on with the newest half of the ring: room to catch up."""
-        if written - self._read <= self.capacity:
-            return 0, ""
-        target = written - self.capacity // 2
-        skipped = target - self._read
-        self._read = target
-        return skipped, "lapped"
+    def _skip_overwritten(self, written: int) -> Loss:
+        """Where the writer lapped us, go on with the newest audio."""
+        target = self._read
+        if written - self._read > self.capacity:
+            target = written - max(1, self.capacity // _NEWEST_SHARE)
+        skipped, self._read = target - self._read, target
+        return Loss(target, skipped, "lapped")
 
     def _copy(self, begin: int, end: int) -> FloatArray:
         start = begin % self.capacity

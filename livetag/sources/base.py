@@ -24,6 +24,11 @@ class Source(Protocol):
     """Whether the audio comes when it comes, and is lost where nobody takes it."""
     failure: LivetagError | None
     """Why the blocks ended early; None where they simply ended or were stopped."""
+    trouble: str
+    """What keeps audio from coming at this moment, in words; empty while it comes."""
+    polled_at: float
+    """The monotonic time at which `blocks` last looked for audio; minus infinity where it never
+    waits for any."""
 
     def __enter__(self) -> Self: ...
 

@@ -1,5 +1,6 @@
 """The built-in minute of sounds, as a source like any other."""
 
+import math
 import threading
 from collections.abc import Iterator
 from typing import Self
@@ -18,6 +19,8 @@ class DemoSource:
     """Replays the demo, in real time or as fast as it can."""
 
     live = False
+    trouble = ""
+    polled_at = -math.inf
 
     def __init__(self, fast: bool, began: float | None = None) -> None:
         self.name = "demo"

@@ -1,295 +1,332 @@
-"""The microphone: PortAudio through sounddevice, which only this room imports.
+"""The microphone: one capture after another, and what lies between them as gaps.
 
-Two activities meet here. PortAudio's callback copies each block into the ring buffer, counts what
-was lost and sets an event; it never waits, logs or raises. The worker, in `blocks`, waits for that
-event with a time limit, and takes the audio out of the ring.
+The worker, in `blocks`, takes audio out of the present capture's ring. Where no samples come, the
+stream has ended, or it holds nothing but zeros, there is an outage: a thread of its own closes the
+capture, starts PortAudio again, finds the device and opens it. Any of that may hang, and nothing
+here waits for it. It is tried until it works, and the time that passes is a gap: told at once, then
+every minute, and to the sample when audio comes again.
 """
 
-import atexit
+import contextlib
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
-from livetag.audio.ring import RingBuffer
+from livetag.audio.capture import Capture, captured_again
+from livetag.audio.portaudio import (
+    HANGS,
+    Call,
+    Device,
+    HangsError,
+    T,
+    answered,
+    find_device,
+    input_devices,
+    leave_behind,
+    restart,
+    started,
+)
+from livetag.audio.resample import Resampler
+from livetag.audio.watch import CaptureWatch, Fault
+from livetag.clocks import continuous
 from livetag.errors import InputError, LivetagError
 from livetag.events import Anchor, AudioBlock, FloatArray
 from livetag.sources.base import BLOCK_SECONDS, STALL_SECONDS
-from livetag.stderr import native_stderr_silenced
 
-RING_SECONDS = 30.0
-CALLBACK_SECONDS = 0.04
+ZEROS_SECONDS = 30.0
+SHORTEST_RETRY_SECONDS = 0.5
+LONGEST_RETRY_SECONDS = 9.5
+_RETRY_SHARE = 0.05  # of an outage's length goes by before the next try
+_TELL_SECONDS = 60.0  # of an outage become a gap of their own: a crash takes no more of the record
+_HANGS_SECONDS = 5.0  # in closing or opening a device, until that is told
 _POLL_SECONDS = 0.25
 _CLOSE_SECONDS = 1.0  # to wait for a stream to close: one whose server hangs never does
-_SETTLE_SECONDS = 0.5  # after a stall, until what the server still delivers at once has come
-_LONGEST_DELAY_SECONDS = 1.0  # from a sample to its callback; what a driver says beyond is wrong
 _CLOCK_SLACK_SECONDS = 0.5  # by which stream and wall clock may differ until they are set right
-_JITTER_SECONDS = 0.1  # of audio may come at once when a stream flows again
+_LOUDEST = np.float32(100.0)  # of full scale; beyond, a driver is broken
 
 
-@dataclass(frozen=True)
-class Device:
-    """An input device as PortAudio lists it."""
+@dataclass(slots=True)
+class _Outage:
+    """Nothing is heard since `began`: why, and what the last try to mend it said."""
 
-    index: int
-    name: str
-    host_api: str
-    channels: int
-    rate_hz: int
-    default: bool
-
-
-def _sounddevice() -> ModuleType:
-    """The library, imported when first used: everything else works without PortAudio."""
-    try:
-        with native_stderr_silenced():
-            import sounddevice
-    except OSError as error:
-        raise InputError(
-            "the microphone needs the PortAudio library, which is not installed: "
-            "on Debian and Ubuntu `sudo apt install libportaudio2`, on Fedora "
-            "`sudo dnf install portaudio`, on macOS `brew install portaudio`. "
-            "`livetag monitor --demo` and `--input FILE` work without it."
-        ) from error
-    except Exception as error:  # PortAudio's own, which has no name before the import
-        raise InputError(f"the PortAudio library cannot start: {error}") from error
-    return sounddevice  # type: ignore[no-any-return]
-
-
-def input_devices() -> list[Device]:
-    """Every device that can record. Raises `InputError` where PortAudio is missing."""
-    sounddevice = _sounddevice()
-    default = sounddevice.default.device[0]
-    if default < 0:
-        default = next(
-            (
-                api["default_input_device"]
-                for api in sounddevice.query_hostapis()
-                if api["default_input_device"] >= 0
-            ),
-            default,
-        )
-    return [
-        Device(
-            index=device["index"],
-            name=device["name"],
-            host_api=sounddevice.query_hostapis(device["hostapi"])["name"],
-            channels=device["max_input_channels"],
-            rate_hz=round(device["default_samplerate"]),
-            default=device["index"] == default,
-        )
-        for device in sounddevice.query_devices()
-        if device["max_input_channels"] > 0
-    ]
-
-
-def find_device(wanted: str | None, devices: list[Device]) -> Device:
-    """The device that an index or any part of a name chooses; the default one for None.
-
-    Raises `InputError` that lists the choices where none matches, or several do.
-    """
-    if not devices:
-        raise InputError(
-            "no microphone was found: connect one, or use `--demo` or `--input FILE`. "
-            "`livetag devices` lists what there is."
-        )
-    listed = "\n".join(
-        f"  {device.index}  {device.name}  ({device.host_api})" for device in devices
-    )
-    if wanted is None:
-        for device in devices:
-            if device.default:
-                return device
-        raise InputError(f"no default microphone is set: choose one with --device:\n{listed}")
-    name = wanted.strip().casefold()
-    matches = [device for device in devices if name == str(device.index)]
-    matches = matches or [device for device in devices if name == device.name.casefold()]
-    matches = matches or [device for device in devices if name in device.name.casefold()]
-    if len(matches) == 1:
-        return matches[0]
-    what = "several input devices match" if matches else "no input device matches"
-    raise InputError(f"{what} {wanted!r}; there are:\n{listed}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Stall:
-    """No callback came between two monotonic times; the ring was at `position`."""
-
-    position: int
-    last_at: float
-    resumed_at: float
+    fault: Fault
+    began: float
+    next_try: float
+    tell_at: float
+    answer: str = ""
 
 
 class Microphone:
-    """A device that records, at its own rate, into a ring buffer."""
+    """A device that records, opened again for as long as it takes."""
 
     live = True
 
-    def __init__(self, wanted: str | None, rate_hz: int | None = None) -> None:
-        """`wanted`: index or part of a name; `rate_hz`: instead of the device's own rate."""
-        device = find_device(wanted, input_devices())
-        self.name = device.name
-        self.rate_hz = rate_hz or device.rate_hz
+    def __init__(
+        self,
+        wanted: str | None,
+        rate_hz: int | None = None,
+        stall_seconds: float = STALL_SECONDS,
+        zeros_seconds: float = ZEROS_SECONDS,
+        require_seconds: float | None = None,
+        say: Callable[[str], None] = lambda message: None,
+    ) -> None:
+        """Find the device. Raises `InputError` where it is not there within `require_seconds`.
+
+        `wanted`: index or part of a name; `rate_hz`: instead of the device's own rate. The device
+        is opened again after `stall_seconds` without samples, or `zeros_seconds` of exact zeros
+        (0: never for them); its absence for `require_seconds` is a failure (None: never, once it
+        was there). `say` is told that the device is waited for.
+        """
+        self._wanted = wanted
+        self._stall_seconds = stall_seconds
+        self._require_seconds = require_seconds
+        self._say = say
+        self._wait_until = continuous() + (require_seconds or 0.0)
+        self._device = self._waited_for(lambda: find_device(wanted, input_devices()))
+        self.name = self._device.name
+        self.rate_hz = rate_hz or self._device.rate_hz
         self.failure: LivetagError | None = None
-        self._device = device
-        self._stream: Any = None
-        self._ring = RingBuffer(round(RING_SECONDS * self.rate_hz))
-        self._arrived = threading.Event()
-        self._ended = threading.Event()
-        self._chunk = round(BLOCK_SECONDS * self.rate_hz)
-        self._last_callback: float | None = None
-        self._expected_adc_time = 0.0
-        self._opened_at = 0.0
-        self._captured_at = 0.0  # monotonic time of the last sample written
-        self._stalls: deque[_Stall] = deque()  # those that are not settled yet
+        self.trouble = ""
+        self.polled_at = time.monotonic()
+        self._capture: Capture | None = None
+        self._last_capture: Capture | None = None
+        self._resampler = Resampler(self.rate_hz, self.rate_hz)
+        self._attempt: Call[Capture] | None = None
+        self._attempt_at = 0.0
+        self._outage: _Outage | None = None
+        self._position = 0  # of the next sample in the stream
+        self._heard_until = 0.0  # where that sample stands on the continuous clock
+        self._lost = 0, ""  # samples and reason, that the next block has to tell
+        self._told = 0  # samples of the next ones that were told of as lost already
+        self._clock: Anchor | None = None
+        self._watch = CaptureWatch(self.name, wanted is None, zeros_seconds)
+
+    def _waited_for(self, call: Callable[[], T]) -> T:
+        """What a call gives; tried again while the device may still come."""
+        told = False
+        while True:
+            try:
+                return answered(call)
+            except HangsError:
+                raise
+            except InputError as error:
+                if continuous() >= self._wait_until:
+                    raise
+                if not told:
+                    self._say(f"{_first_line(error)}; waiting for it")
+                    told = True
+            time.sleep(SHORTEST_RETRY_SECONDS)
+            answered(restart)
 
     def __enter__(self) -> Self:
-        try:
-            self._stream = self._open(1)
-        except InputError:
-            if self._device.channels == 1:
-                raise
-            self._stream = self._open(self._device.channels)
+        self._use(self._waited_for(self._opened))
         return self
+
+    def _opened(self) -> Capture:
+        device: Device = find_device(self._wanted, input_devices())
+        capture = Capture(device, self.rate_hz, self._stall_seconds)
+        capture.open()
+        return capture
 
     def __exit__(self, *_: object) -> None:
         """Close the stream; one whose server hangs is left behind rather than waited for."""
-        closer = threading.Thread(target=self._close, name="close microphone", daemon=True)
-        closer.start()
-        closer.join(_CLOSE_SECONDS)
-        if closer.is_alive():  # sounddevice would wait for the server again as Python exits
-            atexit.unregister(_sounddevice()._exit_handler)
+        closing = started(self._close)
+        if not closing.done.wait(_CLOSE_SECONDS):
+            leave_behind()
 
     def _close(self) -> None:
-        self._stream.abort(ignore_errors=True)
-        self._stream.close(ignore_errors=True)
+        capture = self._last_capture
+        if self._attempt is not None:
+            self._attempt.done.wait()
+            with contextlib.suppress(InputError):
+                capture = self._attempt.result()
+        if capture is not None:
+            capture.close()
 
-    def _open(self, channels: int) -> Any:
-        sounddevice = _sounddevice()
-        self._opened_at = time.monotonic()
-        try:
-            stream = sounddevice.InputStream(
-                samplerate=self.rate_hz,
-                blocksize=round(CALLBACK_SECONDS * self.rate_hz),
-                device=self._device.index,
-                channels=channels,
-                dtype="float32",
-                latency="high",
-                callback=self._callback,
-                finished_callback=self._finished,
-            )
-            try:
-                stream.start()
-            except sounddevice.PortAudioError:
-                stream.close(ignore_errors=True)
-                raise
-        except sounddevice.PortAudioError as error:
-            raise InputError(
-                f"the microphone {self.name!r} cannot be opened ({error.args[0]}): is another "
-                "program using it, or is livetag not allowed to? `livetag devices` lists others."
-            ) from error
-        return stream
+    def _use(self, capture: Capture) -> None:
+        capture.wake_at = self._chunk(capture)
+        self._capture = self._last_capture = capture
+        self._resampler = Resampler(capture.rate_hz, self.rate_hz)
+        if self._position == 0:
+            self._heard_until = capture.called_at
 
-    def _callback(self, data: FloatArray, frames: int, timing: Any, status: Any) -> None:
-        """PortAudio's thread: float32[frames, channels]."""
-        now = time.monotonic()
-        adc_time = timing.inputBufferAdcTime
-        last = self._last_callback
-        if last is not None and now - last > STALL_SECONDS:
-            self._stalls.append(_Stall(self._ring.written, last, now))
-        elif last is not None and status.input_overflow and not self._stalls:
-            # While a stall is being settled, its length by the clock holds this loss, too.
-            missed = round((adc_time - self._expected_adc_time) * self.rate_hz)
-            self._ring.lose(max(missed, 1), "overflow")
-        self._expected_adc_time = adc_time + frames / self.rate_hz
-        self._ring.write(data[:, 0] if data.shape[1] == 1 else data.mean(axis=1))
-        delay = timing.currentTime - adc_time - frames / self.rate_hz
-        self._captured_at = now - min(max(delay, 0.0), _LONGEST_DELAY_SECONDS)
-        self._last_callback = now
-        if self._ring.unread >= self._chunk:
-            self._arrived.set()
-
-    def _finished(self) -> None:
-        self._ended.set()
-        self._arrived.set()
+    def _chunk(self, capture: Capture) -> int:
+        return round(BLOCK_SECONDS * capture.rate_hz)
 
     def blocks(self, stop: threading.Event) -> Iterator[AudioBlock]:
-        position = 0
-        clock: Anchor | None = None
-        while True:
-            self._arrived.wait(_POLL_SECONDS)
-            self._arrived.clear()
-            ending = stop.is_set() or self._ended.is_set()
-            if not self._settle_stalls(ending):
-                continue
-            while ending or self._ring.unread >= self._chunk:
-                chunk = self._ring.read(self._chunk)
-                if not len(chunk.samples) and not chunk.lost_before:
-                    break
-                position += chunk.lost_before
-                age = self._age_of_unread()
-                begins_s = position / self.rate_hz
-                begins = time.time() - age - len(chunk.samples) / self.rate_hz
-                set_clock = (
-                    clock is None
-                    or chunk.lost_before > 0
-                    or abs(begins - clock.time_at(begins_s)) > _CLOCK_SLACK_SECONDS
-                )
-                if set_clock:
-                    clock = Anchor(begins_s, begins)
-                yield AudioBlock(
-                    chunk.samples,
-                    position,
-                    chunk.lost_before,
-                    chunk.reason,
-                    wall_time=begins if set_clock else None,
-                    captured_at=time.monotonic() - age,
-                )
-                position += len(chunk.samples)
-            if ending:
-                yield from self._final_stall(position)
+        ending = False
+        while not ending:
+            self._wait(stop)
+            self.polled_at = time.monotonic()
+            now = continuous()
+            ending = stop.is_set()
+            capture = self._capture
+            if capture is not None:
+                fault = self._watch.fault_of(capture, now)
+                yield from self._take(capture, everything=ending or fault is not None)
+                if fault is not None:
+                    yield from self._rest(capture, fault)
+                    self._note(fault, now, capture)
+            if self._outage is not None and not ending:
+                self._try_again(self._outage, now)
+                if now >= self._outage.tell_at:
+                    yield self._piece(self._outage, now)
+                ending = not self._found_in_time(self._outage, now)
+        if self._outage is not None:
+            yield self._piece(self._outage, continuous())
+
+    def _wait(self, stop: threading.Event) -> None:
+        if self._capture is None:
+            stop.wait(_POLL_SECONDS)
+        else:
+            self._capture.arrived.wait(_POLL_SECONDS)
+            self._capture.arrived.clear()
+
+    def _note(self, fault: Fault, now: float, capture: Capture) -> None:
+        """An outage begins, or has another reason now."""
+        outage = self._outage
+        if outage is None:
+            if self._position:
+                ahead = self._told - self._lost[0]
+                self._heard_until = capture.captured_at + ahead / self.rate_hz
+                self._lost, self._told = (0, ""), 0
+            outage = _Outage(fault, self._heard_until, next_try=now, tell_at=now)
+            self._outage = outage
+        outage.fault = fault
+        if fault.reason != "zeros":  # where samples may still come out of it
+            self._capture = None
+        self._say_trouble(outage)
+
+    def _try_again(self, outage: _Outage, now: float) -> None:
+        """See what a try has brought; begin the next one when it is time, and none is needed."""
+        attempt = self._attempt
+        if attempt is None:
+            idle = self._capture is None or outage.fault.reason == "zeros"
+            if idle and now >= outage.next_try and self._last_capture is not None:
+                last, self._capture = self._last_capture, None
+                self._attempt_at = now
+                self._attempt = started(lambda: captured_again(last, self._wanted, self.rate_hz))
+            return
+        if not attempt.done.is_set():
+            if now - self._attempt_at > _HANGS_SECONDS:
+                outage.answer = HANGS
+                self._say_trouble(outage)
+            return
+        self._attempt = None
+        wait = _RETRY_SHARE * (now - outage.began)
+        outage.next_try = self._attempt_at + min(
+            max(wait, SHORTEST_RETRY_SECONDS), LONGEST_RETRY_SECONDS
+        )
+        try:
+            self._use(attempt.result())
+        except InputError as error:
+            outage.answer = _first_line(error)
+            self._say_trouble(outage)
+
+    def _say_trouble(self, outage: _Outage) -> None:
+        answer = f"; trying again: {outage.answer}" if outage.answer else "; trying again"
+        self.trouble = f"{outage.fault.words}{answer}"
+
+    def _found_in_time(self, outage: _Outage, now: float) -> bool:
+        required = self._require_seconds
+        if required is None or now - outage.began <= required:
+            return True
+        self.failure = InputError(
+            f"nothing was heard for {now - outage.began:.0f} s, and the microphone is required: "
+            f"{self.trouble.partition('; trying again')[0]}. `livetag devices` lists what there is."
+        )
+        return False
+
+    def _piece(self, outage: _Outage, now: float) -> AudioBlock:
+        """The outage from where it was told of until now."""
+        lost = max(1, round((now - self._heard_until) * self.rate_hz))
+        outage.tell_at = now + _TELL_SECONDS
+        self._heard_until += lost / self.rate_hz
+        self._position += lost
+        self._clock = Anchor(self._position / self.rate_hz, time.time())
+        nothing = np.empty(0, np.float32)
+        return AudioBlock(
+            nothing, self._position, lost, outage.fault.reason, wall_time=self._clock.unix_time
+        )
+
+    def _take(self, capture: Capture, everything: bool) -> Iterator[AudioBlock]:
+        """Audio out of a capture, in blocks; all that there is, or as many as are whole."""
+        ring, size = capture.ring, self._chunk(capture)
+        while everything or ring.unread >= size:
+            chunk = ring.read(size)
+            if not len(chunk.samples) and not chunk.lost_before:
                 break
-        if not stop.is_set():
-            self.failure = InputError(
-                f"the microphone {self.name!r} stopped: it was unplugged, or its server ended. "
-                "Connect it and start livetag again; `livetag devices` lists what there is."
-            )
+            if chunk.lost_before:
+                lost = round(chunk.lost_before * self.rate_hz / capture.rate_hz)
+                self._lost = self._lost[0] + lost, chunk.reason
+            samples = self._resampler.push(_clean(chunk.samples))
+            if self._outage is not None and not self._ends(self._outage, capture, samples):
+                continue
+            known = min(self._told, len(samples))
+            self._told -= known
+            samples = samples[known:]
+            if len(samples):
+                yield self._block(samples, capture)
 
-    def _settle_stalls(self, ending: bool) -> bool:
-        """Account for stalls that are over; False while it is too early to tell what was lost.
+    def _rest(self, capture: Capture, fault: Fault) -> Iterator[AudioBlock]:
+        """What the resampler still holds of a capture that is over."""
+        if self._outage is None and fault.reason != "zeros":
+            samples = self._resampler.push(np.empty(0, np.float32), last=True)
+            if len(samples):
+                yield self._block(samples, capture)
 
-        A server that was held up may make up for it in one burst. Nobody can say when that audio
-        was recorded, or whether it was: PulseAudio fills in silence. So it is dropped, and the
-        stall is a gap for as long as it lasted by the clock.
-        """
-        while self._stalls:
-            stall = self._stalls[0]
-            following = self._stalls[1] if len(self._stalls) > 1 else None
-            last = following.last_at if following else self._last_callback or stall.resumed_at
-            if not (following or ending) and last - stall.resumed_at < _SETTLE_SECONDS:
-                return False
-            written = following.position if following else self._ring.written
-            delivered = written - stall.position
-            in_time = round((last - stall.resumed_at + _JITTER_SECONDS) * self.rate_hz)
-            late = max(0, delivered - in_time)
-            due = round((last - stall.last_at) * self.rate_hz)
-            self._ring.drop(stall.position, late, max(1, due - delivered + late), "stalled")
-            self._stalls.popleft()
+    def _ends(self, outage: _Outage, capture: Capture, samples: FloatArray) -> bool:
+        """Whether these samples end the outage; then note what was lost in it."""
+        if not len(samples) or (outage.fault.reason == "zeros" and not samples.any()):
+            return False
+        begins = continuous() - capture.age_of_unread - len(samples) / self.rate_hz
+        if outage.fault.reason != "zeros" and capture.first_at is not None:
+            begins = capture.first_at
+        lost = round((begins - self._heard_until) * self.rate_hz)
+        self._lost = max(1, lost), outage.fault.reason
+        self._told = self._lost[0] - lost
+        self._outage = None
+        self.trouble = ""
         return True
 
-    def _age_of_unread(self) -> float:
-        """Seconds since the last sample that was read was captured."""
-        return time.monotonic() - self._captured_at + self._ring.unread / self.rate_hz
+    def _block(self, samples: FloatArray, capture: Capture) -> AudioBlock:
+        lost, reason = self._lost
+        self._lost = 0, ""
+        self._position += lost
+        begins_s = self._position / self.rate_hz
+        age = capture.age_of_unread
+        begins = time.time() - age - len(samples) / self.rate_hz
+        clock = self._clock
+        set_clock = (
+            clock is None
+            or lost > 0
+            or abs(begins - clock.time_at(begins_s)) > _CLOCK_SLACK_SECONDS
+        )
+        if set_clock:
+            self._clock = Anchor(begins_s, begins)
+        block = AudioBlock(
+            samples,
+            self._position,
+            lost,
+            reason,
+            wall_time=begins if set_clock else None,
+            captured_at=time.monotonic() - age,
+            behind_s=capture.ring.unread / capture.rate_hz,
+        )
+        self._position += len(samples)
+        return block
 
-    def _final_stall(self, position: int) -> Iterator[AudioBlock]:
-        """Silence of the device that lasted until the end is lost audio, too."""
-        silent = time.monotonic() - (self._last_callback or self._opened_at)
-        if silent > STALL_SECONDS:
-            lost = round(silent * self.rate_hz)
-            none = np.empty(0, np.float32)
-            yield AudioBlock(none, position + lost, lost, "stalled")
+
+def _clean(samples: FloatArray) -> FloatArray:
+    """Samples without what is no number: it would stay in the resampler for ever."""
+    if len(samples) and not np.abs(samples).max() <= _LOUDEST:
+        return np.clip(np.nan_to_num(samples, nan=0.0), -_LOUDEST, _LOUDEST)
+    return samples
+
+
+def _first_line(error: InputError) -> str:
+    return str(error).partition("\n")[0].rstrip(":.")
