@@ -14,7 +14,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 
-from livetag.events import EventStart, Explanation, FloatArray
+from livetag.events import EventStart, Explanation, FloatArray, Pace
 from livetag.records import called
 from livetag.state import MonitorState
 from livetag.text import printable
@@ -26,6 +26,7 @@ _REVERSE = Style(reverse=True)
 _BAR = Style(color="green")
 _LOUD = Style(color="yellow")
 _ALERT = Style(color="red", bold=True)
+_ALARM = Style(color="red", bold=True, reverse=True)
 _TITLE = Style(color="blue", bold=True)
 
 _FLOOR_DBFS = -60.0
@@ -111,14 +112,16 @@ class _Painter:
         rate = f"{state.rate_hz / 1000:g} kHz"
         left = [(" livetag ", _TITLE)]
         if self._stalled(state):  # first: a narrow terminal cuts what is last
-            left.append((f" NO AUDIO for {duration(state.silent_s)} ", _ALERT))
+            left.append((f" NO AUDIO for {duration(state.silent_s)} ", _ALARM))
+        if state.pace is not None:
+            left += [(" ", _PLAIN), (f" DEGRADED: {_slowed(state.pace)} ", _ALARM)]
         left += [(f" {state.source_name}", _BOLD), (f"  {rate}", _PLAIN)]
         return self.spread(left, [("Ctrl-C ends ", _DIM)])
 
     def _stalled(self, state: MonitorState) -> bool:
         """Whether audio fails to come: when it has begun, sooner than while a device opens."""
         patience = _OPENING_S if state.level is None else _STALLED_AFTER_S
-        return state.silent_s >= patience
+        return bool(state.trouble) or state.silent_s >= patience
 
     def level(self, state: MonitorState) -> Line:
         """A meter from -60 to 0 dBFS: the bar is the loudness (RMS), the mark the held peak."""
@@ -318,6 +321,12 @@ def milliseconds(seconds: float | None, places: int = 0) -> str:
 def decibels(dbfs: float) -> str:
     """A level in six columns, as far down as 24 bits go."""
     return "  -inf" if dbfs < -144.0 else f"{dbfs:6.1f}"
+
+
+def _slowed(pace: Pace) -> str:
+    """What there is less of while analysis cannot keep up."""
+    frames = f", frames {pace.frame_factor} times as long" if pace.frame_factor > 1 else ""
+    return f"a window every {pace.hop_seconds:g} s{frames}"
 
 
 def _newest(state: MonitorState, count: int, explain: bool) -> list[EventStart | Explanation]:

@@ -4,7 +4,8 @@ import json
 from datetime import datetime
 from typing import Any
 
-from livetag.events import EventAlert, EventEnd, EventStart, Explanation, Gap, Record
+from livetag.events import EventAlert, EventEnd, EventStart, Explanation, Gap, Pace, Record
+from livetag.pace import KEEPING_UP_SECONDS
 from livetag.text import printable
 
 
@@ -62,6 +63,17 @@ def as_object(record: Record, source: str) -> dict[str, Any]:
                 "start_s": rounded(record.start_s),
                 "lost_seconds": rounded(record.lost_seconds),
                 "reason": record.reason,
+                **({"ongoing": True} if record.ongoing else {}),
+            }
+        case Pace():
+            return {
+                "type": "pace",
+                "time": iso_time(record.time),
+                "start_s": rounded(record.start_s),
+                "behind_s": rounded(record.behind_s),
+                "hop_seconds": rounded(record.hop_seconds),
+                "frame_factor": record.frame_factor,
+                "degraded": record.degraded,
             }
 
 
@@ -74,6 +86,21 @@ def called(event: EventStart | Explanation) -> str:
     """An event's name for people: a group's event names its group, too. On one line."""
     name = f"{event.group}: {event.label.name}" if event.group else event.label.name
     return printable(name)
+
+
+def said_of_pace(pace: Pace, usual_hop_seconds: float) -> str:
+    """What to tell the user when the pace of the analysis changes."""
+    if not pace.degraded:
+        return f"analysis keeps up again: a window every {pace.hop_seconds:g} s, as set"
+    differs = []
+    if pace.hop_seconds > usual_hop_seconds:
+        differs.append(f"a window every {pace.hop_seconds:g} s, not every {usual_hop_seconds:g} s")
+    if pace.frame_factor > 1:
+        differs.append(f"the dashboard is drawn {pace.frame_factor} times less often")
+    behind = f"is {pace.behind_s:.1f} s behind"
+    if pace.behind_s <= KEEPING_UP_SECONDS:
+        behind = "keeps up better"
+    return f"analysis {behind}: {'; '.join(differs)}"
 
 
 def _start_fields(start: EventStart, source: str) -> dict[str, Any]:

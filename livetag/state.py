@@ -19,6 +19,7 @@ from livetag.events import (
     Gap,
     Item,
     Level,
+    Pace,
     Scores,
     best,
 )
@@ -39,7 +40,7 @@ _NOTICES_KEPT = 2
 
 @dataclass
 class MonitorState:
-    """One monitor's state."""
+    """One monitor's state. `gap_seconds`: of the latest gap, all its pieces together."""
 
     rules: Rules
     params: Params
@@ -58,25 +59,35 @@ class MonitorState:
     alerts: int = 0
     gaps: int = 0
     lost_seconds: float = 0.0
+    gap_seconds: float = 0.0
+    trouble: str = ""
+    pace: Pace | None = None
     sounding: dict[tuple[str, int], EventStart] = field(default_factory=dict)
     latest_alerts: deque[EventStart] = field(default_factory=lambda: deque(maxlen=_ALERTS_KEPT))
     explanations: deque[Explanation] = field(default_factory=lambda: deque(maxlen=_ALERTS_KEPT))
 
     def __post_init__(self) -> None:
-        self.labels = self.rules.labels
-        self.alerting = self.rules.alerting
-        self.thresholds = self.rules.thresholds
-        self._considered = np.zeros(len(self.labels), bool)
-        self._considered[list(self.rules.considered)] = True
+        self.adopt(self.rules)
         size = max(1, round(HISTORY_SECONDS / self.params.patch_hop_seconds))
         self._history = np.zeros((size, len(self.labels)), np.float32)
+        self._rows = 0  # that were written there
         self._latencies: deque[float] = deque(maxlen=_RECENT_WINDOWS)
         self._computes: deque[float] = deque(maxlen=_RECENT_WINDOWS)
         self._worker_seconds = 0.0
+        self._gap_goes_on = False
         self._notices: deque[tuple[float, str]] = deque(maxlen=_NOTICES_KEPT)
         self._window_times: deque[float] = deque()
         self._first_window_at = math.inf
         self.now = self.audio_at = self.started_at
+
+    def adopt(self, rules: Rules) -> None:
+        """Have other rules in force: other thresholds, alerts, and classes to consider."""
+        self.rules = rules
+        self.labels = rules.labels
+        self.alerting = rules.alerting
+        self.thresholds = rules.thresholds
+        self._considered = np.zeros(len(self.labels), bool)
+        self._considered[list(rules.considered)] = True
 
     def apply(self, item: Item, now: float, worker_seconds: float = 0.0) -> None:
         """Take what the pipeline yielded, received at `now`.
@@ -101,8 +112,14 @@ class MonitorState:
             case Explanation():
                 self.explanations.append(item)
             case Gap():
-                self.gaps += 1
                 self.lost_seconds += item.lost_seconds
+                if not self._gap_goes_on:
+                    self.gaps += 1
+                    self.gap_seconds = 0.0
+                self.gap_seconds += item.lost_seconds
+                self._gap_goes_on = item.ongoing
+            case Pace():
+                self.pace = item if item.degraded else None
 
     def _apply_event(self, event: EventStart) -> None:
         self.sounding[_key(event)] = event
@@ -120,7 +137,9 @@ class MonitorState:
             self.clipped_at = now
 
     def _apply_scores(self, scores: Scores, now: float, worker_seconds: float) -> None:
-        self._history[self.windows % len(self._history)] = scores.scores
+        for _ in range(self._hops_a_window):  # it stands for those left out, too
+            self._history[self._rows % len(self._history)] = scores.scores
+            self._rows += 1
         if self.windows == 0:
             self._first_window_at = now
         self.windows += 1
@@ -156,6 +175,18 @@ class MonitorState:
         return self.now - self.audio_at
 
     @property
+    def _hops_a_window(self) -> int:
+        """How many of the usual hops the windows that are classified lie apart."""
+        if self.pace is None:
+            return 1
+        return round(self.pace.hop_seconds / self.params.patch_hop_seconds)
+
+    @property
+    def frame_factor(self) -> int:
+        """How many times as long a frame of the dashboard stays as usual."""
+        return self.pace.frame_factor if self.pace else 1
+
+    @property
     def clipping(self) -> bool:
         return self.now - self.clipped_at < CLIP_HOLD_SECONDS
 
@@ -181,9 +212,12 @@ class MonitorState:
         return float(np.median(self._latencies)) if self._latencies else None
 
     def recent(self, windows: int) -> FloatArray:
-        """float32[n, 521], n <= windows: the latest windows' scores, oldest first."""
-        count = min(windows, self.windows, len(self._history))
-        rows = np.arange(self.windows - count, self.windows) % len(self._history)
+        """float32[n, 521], n <= windows: the latest windows' scores, oldest first.
+
+        Those that were left out have the scores of the last one before them that was not.
+        """
+        count = min(windows, self._rows, len(self._history))
+        rows = np.arange(self._rows - count, self._rows) % len(self._history)
         recent: FloatArray = self._history[rows]
         return recent
 

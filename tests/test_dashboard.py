@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -18,6 +19,7 @@ from livetag.events import (
     Gap,
     Item,
     Level,
+    Pace,
     Scores,
 )
 from livetag.rules import resolve
@@ -122,6 +124,7 @@ def messed_up(state: MonitorState) -> MonitorState:
     state.source_name = "Микрофон 麦克风 " * 20
     state.apply(Gap(0.0, 0.0, 123_456.7, "stalled"), 1_062.0)
     state.apply(Level(1e6, -3.0, 0.0, clipped=True), 1_062.0)
+    state.apply(Pace(0.0, 0.0, 29.5, 0.96, 16, degraded=True), 1_062.0)
     state.notice("a message of great length " * 20, state.now)
     state.notice("another 麦克风", state.now)
     for number in range(50):
@@ -374,6 +377,19 @@ def test_no_audio_is_told_in_words(state: MonitorState) -> None:
     assert "NO AUDIO" in screen(state)[0]
 
 
+def test_analysis_that_cannot_keep_up_is_told_in_words_until_it_does(state: MonitorState) -> None:
+    def says(pace: Pace, width: int = 80) -> str:
+        state.apply(pace, 1_062.0)
+        return screen(state, width)[0]
+
+    behind = Pace(1_760_000_060.0, 60.0, 4.0, 0.96, 1, degraded=True)
+    assert " DEGRADED: a window every 0.96 s  USB Microphone  44.1 kHz" in says(behind)
+    slower = replace(behind, frame_factor=4)
+    assert "DEGRADED: a window every 0.96 s, frames 4 times as long  USB" in says(slower)
+    assert "DEGRADED" in says(slower, 40)
+    assert "DEGRADED" not in says(replace(behind, hop_seconds=0.48, degraded=False))
+
+
 def test_notices_are_shown_above_the_footer(state: MonitorState) -> None:
     for message in ("first", "second", "third"):
         state.notice(message, state.now)
@@ -414,6 +430,7 @@ def test_every_alarming_thing_is_told_in_words_too(state: MonitorState, labels: 
     changes: list[Item] = [
         Level(62.1, -3.0, 0.0, clipped=True),
         Gap(0.0, 62.0, 0.31, "overflow"),
+        Pace(0.0, 62.0, 4.0, 0.96, 1, degraded=True),
         EventStart(labels[SIREN], 1_760_000_060.0, 62.0, 0.8, 0.5, -20.0, alert=True),
     ]
     for change in changes:

@@ -1,7 +1,8 @@
 """The pipeline: windows, levels, gaps and times, whatever blocks the audio comes in."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -21,9 +22,11 @@ from livetag.events import (
     Gap,
     Item,
     Level,
+    Pace,
     Record,
     Scores,
 )
+from livetag.pace import CALM_SECONDS, SETTLING_SECONDS
 from livetag.pipeline import analyze
 from livetag.rules import resolve
 from livetag.schema import convert
@@ -289,15 +292,70 @@ def test_a_gap_is_told_with_its_length_reason_and_both_times(labels: ClassMap) -
     assert gap.time == pytest.approx(1_002.25)
 
 
-def test_no_window_spans_a_gap(labels: ClassMap) -> None:
-    items = scores_of(analysis(with_gap(loud(2.0), 4_000, loud(1.5)), labels))
+def test_no_window_spans_a_gap(labels: ClassMap, classifier: LiteRTClassifier) -> None:
+    """Those before and after it are the windows of two recordings."""
+    first, second = loud(2.0), loud(1.5)[::-1]
+    items = scores_of(analysis(with_gap(first, 4_000, second), labels, classifier))
     before = [item for item in items if item.start_s < 2.0]
     after = [item for item in items if item.start_s >= 2.0]
-    assert max(item.end_s for item in before) <= 2.0
+    assert [item.start_s for item in before] == pytest.approx([0.0, 0.48, 0.96, 1.44])
     assert [item.start_s for item in after] == pytest.approx([2.25, 2.73, 3.21])
-    alone = scores_of(analysis(numbered([loud(1.5)]), labels))
-    for ours, theirs in zip(after, alone, strict=True):
-        assert np.array_equal(ours.scores, theirs.scores)
+    for found, samples in ((before, first), (after, second)):
+        alone = scores_of(analysis(numbered([samples]), labels, classifier))
+        for ours, theirs in zip(found, alone, strict=True):
+            assert np.array_equal(ours.scores, theirs.scores)
+            assert ours.level_dbfs == theirs.level_dbfs
+
+
+def test_what_was_heard_right_before_a_gap_counts(labels: ClassMap) -> None:
+    """An alarm whose last half second comes when somebody pulls the plug."""
+    blocks = with_gap(np.concatenate((quiet(2.0), loud(0.4))), 48_000, quiet(1.0))
+    start, end, gap = records_of(analysis(blocks, labels, SharpClassifier()))
+    assert isinstance(start, EventStart)
+    assert isinstance(end, EventEnd)
+    assert isinstance(gap, Gap)
+    assert 1.0 < start.start_s < end.end_s <= gap.start_s
+    assert gap.start_s == pytest.approx(2.4)
+
+
+@pytest.mark.parametrize("samples", [400, 1_600])
+def test_audio_between_two_gaps_is_heard_however_short(samples: int, labels: ClassMap) -> None:
+    between = AudioBlock(loud(1.0)[:samples], 32_000, 16_000, "overflow")
+    blocks = [AudioBlock(quiet(1.0), 0), between, AudioBlock(quiet(1.0), 64_000, 16_000, "lapped")]
+    items = list(analysis(blocks, labels, SharpClassifier()))
+    assert [(window.start_s, window.scores[0]) for window in scores_of(items)] == [
+        (0.0, 0.0),
+        (pytest.approx(0.48), 0.0),
+        (2.0, 1.0),
+        (4.0, 0.0),
+        (pytest.approx(4.48), 0.0),
+    ]
+
+
+def test_while_nothing_comes_gaps_follow_each_other_and_nothing_else_does(labels: ClassMap) -> None:
+    nothing = np.empty(0, np.float32)
+    pieces = [
+        AudioBlock(nothing, 16_000 * end_s, 16_000 * lost_s, "ended", wall_time=500.0 + end_s)
+        for end_s, lost_s in ((3, 1), (63, 60), (123, 60))
+    ]
+    again = AudioBlock(loud(1.0), 16_000 * 130, 16_000 * 7, "ended", wall_time=630.0)
+    classifier = FakeClassifier()
+    items = list(analysis([AudioBlock(loud(2.0), 0, wall_time=500.0), *pieces], labels, classifier))
+    windows = classifier.patches
+    assert records_of(items)[-3:] == [
+        Gap(502.0, 2.0, 1.0, "ended", ongoing=True),
+        Gap(503.0, 3.0, 60.0, "ended", ongoing=True),
+        Gap(563.0, 63.0, 60.0, "ended", ongoing=True),
+    ]
+    assert windows == len(scores_of(items)) == 4
+    items = list(
+        analysis([AudioBlock(loud(2.0), 0, wall_time=500.0), *pieces, again], labels, classifier)
+    )
+    gap, start, _ = records_of(items)[-3:]
+    assert gap == Gap(623.0, 123.0, 7.0, "ended")
+    assert isinstance(start, EventStart)
+    assert (start.start_s, start.time) == (130.0, 630.0)
+    assert len(records_of(items)) == 2 + 4 + 2
 
 
 def test_an_event_ends_at_the_gap_and_another_starts_after_it(labels: ClassMap) -> None:
@@ -322,7 +380,7 @@ def test_a_gap_at_the_very_start_or_without_audio_after_it_is_told(labels: Class
     blocks = [AudioBlock(loud(2.0), 0, wall_time=10.0), nothing]
     records = records_of(analysis(blocks, labels))
     assert [type(record).__name__ for record in records] == ["EventStart", "EventEnd", "Gap"]
-    assert records[-1] == Gap(12.0, 2.0, 2.0, "stalled")
+    assert records[-1] == Gap(12.0, 2.0, 2.0, "stalled", ongoing=True)
 
 
 def test_a_gap_without_a_new_clock_goes_on_with_the_old_one(labels: ClassMap) -> None:
@@ -334,6 +392,102 @@ def test_a_gap_without_a_new_clock_goes_on_with_the_old_one(labels: ClassMap) ->
         record for record in records_of(analysis(blocks, labels)) if isinstance(record, EventStart)
     ]
     assert [(start.start_s, start.time) for start in starts] == [(2.0, 12.0)]
+
+
+# --- Behind -------------------------------------------------------------------------------------
+
+
+def late(
+    samples: FloatArray, behind_s: Callable[[float], float], size: int = 1_280
+) -> Iterator[AudioBlock]:
+    """Blocks, and how much audio waits behind each, by the second at which it begins."""
+    for block in numbered(split(samples, size), 1_000.0):
+        yield replace(block, behind_s=behind_s(block.first_sample / RATE_HZ))
+
+
+def paces_of(items: Iterable[Item]) -> list[Pace]:
+    return [item for item in items if isinstance(item, Pace)]
+
+
+def test_analysis_that_is_behind_classifies_fewer_windows_and_says_so(labels: ClassMap) -> None:
+    items = list(analysis(late(quiet(6.0), lambda at: 5.0), labels, hop_seconds=0.24))
+    paces = paces_of(items)
+    assert [(p.hop_seconds, p.frame_factor, p.degraded) for p in paces] == [
+        (0.48, 1, True),
+        (0.96, 1, True),
+        (0.96, 4, True),
+    ]
+    assert paces[0] == Pace(1_000.0, 0.0, 5.0, 0.48, 1, degraded=True)
+    assert all(pace.time == 1_000.0 + pace.start_s for pace in paces)
+    assert paces[1].start_s == pytest.approx(SETTLING_SECONDS)
+    assert [window.start_s for window in scores_of(items)] == pytest.approx(
+        [0.0, 0.48, 0.96, 1.92, 2.88, 3.84, 4.8, 5.04]
+    )
+
+
+def test_a_change_of_pace_comes_after_its_block_and_before_what_is_heard_in_it(
+    labels: ClassMap,
+) -> None:
+    block = AudioBlock(loud(1.0), 0, wall_time=7.0, behind_s=9.0)
+    kinds = [type(item).__name__ for item in islice(analysis([block], labels), 5)]
+    assert kinds == ["AudioBlock", "Level", "Pace", "Scores", "EventStart"]
+
+
+def test_when_analysis_keeps_up_again_every_window_is_classified(labels: ClassMap) -> None:
+    items = list(analysis(late(quiet(20.0), lambda at: max(0.0, 6.0 - at)), labels))
+    first, back = paces_of(items)
+    assert (first.hop_seconds, first.degraded, first.start_s) == (0.96, True, 0.0)
+    assert (back.hop_seconds, back.degraded) == (0.48, False)
+    assert back.start_s == pytest.approx(6.0 + CALM_SECONDS, abs=0.1)
+    after = [window.start_s for window in scores_of(items) if window.start_s > back.start_s]
+    assert np.diff(after) == pytest.approx([0.48] * (len(after) - 1))
+
+
+@pytest.mark.parametrize("seconds", [2.415, 2.5, 3.0, 3.375])
+def test_no_audio_is_left_out_at_the_widest_hop(seconds: float, labels: ClassMap) -> None:
+    """Not at a gap, and not where the stream ends with a window that was left out."""
+    for place in np.arange(0.0, seconds - 0.05, 0.07):
+        samples = quiet(seconds)
+        begin = round(place * RATE_HZ)
+        samples[begin : begin + 800] = loud(0.05)
+        blocks = list(late(samples, lambda at: 9.0))
+        blocks.append(AudioBlock(quiet(0.1), len(samples) + 160, 160, "overflow"))
+        items = list(analysis(blocks, labels, SharpClassifier()))
+        assert [record for record in records_of(items) if isinstance(record, EventStart)], place
+
+
+def test_rules_that_count_windows_mean_the_same_time_with_fewer_windows(labels: ClassMap) -> None:
+    """A sound of six windows is not missed where three of five are to hear it."""
+    samples = np.concatenate((quiet(6.0), loud(2.4), quiet(6.0)))
+    values: dict[str, Any] = {"confirm": (3, 5), "hold_seconds": 1.0}
+    found = []
+    for behind_s in (0.0, 9.0):
+        blocks = [replace(b, behind_s=behind_s) for b in numbered(split(samples, 1_280))]
+        start, end = records_of(analysis(blocks, labels, **values))
+        assert isinstance(start, EventStart)
+        assert isinstance(end, EventEnd)
+        found.append((start.start_s, end.end_s, end.windows))
+    usual, degraded = found
+    assert degraded[:2] == pytest.approx(usual[:2], abs=0.49)
+    assert degraded[2] == pytest.approx(usual[2], abs=1)
+
+
+def test_a_recording_is_analyzed_the_same_however_late(labels: ClassMap) -> None:
+    """Its blocks never wait: nothing but that decides on the pace."""
+    blocks = numbered(split(loud(20.0), 1_280))
+    items = list(analysis(blocks, labels, hop_seconds=0.1))
+    assert paces_of(items) == []
+    assert np.diff([window.start_s for window in scores_of(items)]) == pytest.approx(0.1)
+
+
+def test_the_pace_stays_across_a_gap(labels: ClassMap) -> None:
+    blocks = [replace(block, behind_s=9.0) for block in with_gap(quiet(2.0), 4_000, quiet(2.0))]
+    items = list(analysis(blocks, labels, hop_seconds=0.1))
+    (gap_at,) = [at for at, item in enumerate(items) if isinstance(item, Gap)]
+    last_pace = paces_of(items[: gap_at + 5])[-1]
+    after = [window.start_s for window in scores_of(items[gap_at:])]
+    assert last_pace.hop_seconds == pytest.approx(0.4)
+    assert after[:2] == pytest.approx([2.25, 2.25 + last_pace.hop_seconds])
 
 
 # --- Errors -------------------------------------------------------------------------------------

@@ -10,8 +10,17 @@ from datetime import datetime
 
 import pytest
 
-from livetag.events import EventAlert, EventEnd, EventStart, Explanation, Gap, Record
-from livetag.records import as_json, as_object, called, iso_time, level, rounded, score
+from livetag.events import EventAlert, EventEnd, EventStart, Explanation, Gap, Pace, Record
+from livetag.records import (
+    as_json,
+    as_object,
+    called,
+    iso_time,
+    level,
+    rounded,
+    said_of_pace,
+    score,
+)
 from livetag.yamnet.labels import Label
 
 DOG = Label(69, "/m/0bt9lr", "Dog")
@@ -23,7 +32,8 @@ BARK = Label(70, "/m/05tny_", "Bark")
 LATE = EventAlert(WITHHELD, BARK, UNIX_TIME + 41.0, 53.4800001, 0.87654)
 END = EventEnd(START, UNIX_TIME + 2.88, 15.3600001, 0.99004, 0.95, 6, -20.04, alert=True)
 GAP = Gap(UNIX_TIME, 20.0000004, 0.2100004, "overflow")
-EVERY_KIND = (START, LATE, END, GAP)
+PACE = Pace(UNIX_TIME, 31.0000004, 3.2100004, 0.96000001, 4, degraded=True)
+EVERY_KIND = (START, LATE, END, GAP, PACE)
 
 
 @pytest.fixture(params=["UTC0", "CET-1", "IST-5:30", "EST5"])
@@ -103,6 +113,23 @@ def test_a_gap_has_when_how_long_and_why() -> None:
     }
 
 
+def test_a_gap_that_goes_on_says_so() -> None:
+    ongoing = as_object(replace(GAP, ongoing=True), "mic")
+    assert ongoing == as_object(GAP, "mic") | {"ongoing": True}
+
+
+def test_a_change_of_pace_has_when_and_how_closely_it_is_listened_from_then_on() -> None:
+    assert as_object(PACE, "mic") == {
+        "type": "pace",
+        "time": iso_time(UNIX_TIME),
+        "start_s": 31.0,
+        "behind_s": 3.21,
+        "hop_seconds": 0.96,
+        "frame_factor": 4,
+        "degraded": True,
+    }
+
+
 @pytest.mark.parametrize(
     ("key", "told", "untold"), [("group", GROUPED, START), ("withheld", WITHHELD, START)]
 )
@@ -117,7 +144,7 @@ def test_what_does_not_apply_to_an_event_is_left_out(
 def test_every_kind_of_record_has_an_object_of_its_own_kind() -> None:
     assert {type(record) for record in EVERY_KIND} == set(typing.get_args(Record))
     kinds = [as_object(record, "mic")["type"] for record in EVERY_KIND]
-    assert kinds == ["event_start", "event_alert", "event_end", "gap"]
+    assert kinds == ["event_start", "event_alert", "event_end", "gap", "pace"]
 
 
 @pytest.mark.parametrize("dbfs", [-31.26, 0.0, -math.inf])
@@ -151,6 +178,41 @@ def test_a_name_that_would_break_a_screen_is_called_without_what_does(group: str
     name = called(replace(START, group=group, label=replace(DOG, name="Dog\n")))
     assert name.isprintable()
     assert name.endswith(": Dog?")
+
+
+# --- The pace for people ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pace", "said"),
+    [
+        (
+            replace(PACE, frame_factor=1),
+            "analysis is 3.2 s behind: a window every 0.96 s, not every 0.48 s",
+        ),
+        (
+            PACE,
+            "analysis is 3.2 s behind: a window every 0.96 s, not every 0.48 s; "
+            "the dashboard is drawn 4 times less often",
+        ),
+        (
+            replace(PACE, hop_seconds=0.48),
+            "analysis is 3.2 s behind: the dashboard is drawn 4 times less often",
+        ),
+        (
+            replace(PACE, behind_s=0.08, frame_factor=1),
+            "analysis keeps up better: a window every 0.96 s, not every 0.48 s",
+        ),
+        (
+            Pace(UNIX_TIME, 60.0, 0.08, 0.48, 1, degraded=False),
+            "analysis keeps up again: a window every 0.48 s, as set",
+        ),
+    ],
+)
+def test_what_is_said_of_the_pace_is_how_it_differs_from_the_usual_one(
+    pace: Pace, said: str
+) -> None:
+    assert said_of_pace(pace, 0.48) == said
 
 
 # --- Numbers ------------------------------------------------------------------------------------

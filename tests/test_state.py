@@ -13,6 +13,7 @@ from livetag.events import (
     FloatArray,
     Gap,
     Level,
+    Pace,
     Scores,
 )
 from livetag.rules import resolve
@@ -212,6 +213,54 @@ def test_lost_audio_adds_up(state: MonitorState) -> None:
     state.apply(Gap(1_000.0, 1.0, 0.25, "overflow"), 101.0)
     state.apply(Gap(1_001.0, 2.0, 1.5, "stalled"), 102.0)
     assert (state.gaps, state.lost_seconds) == (2, 1.75)
+
+
+def test_the_pieces_of_an_outage_are_one_gap(state: MonitorState) -> None:
+    for start_s, lost_s, ongoing in ((1.0, 2.0, True), (3.0, 60.0, True), (63.0, 0.5, False)):
+        state.apply(Gap(1_000.0 + start_s, start_s, lost_s, "ended", ongoing), 101.0)
+    assert (state.gaps, state.gap_seconds, state.lost_seconds) == (1, 62.5, 62.5)
+    state.apply(Gap(1_070.0, 70.0, 0.25, "overflow"), 102.0)
+    assert (state.gaps, state.gap_seconds, state.lost_seconds) == (2, 0.25, 62.75)
+
+
+# --- Behind -------------------------------------------------------------------------------------
+
+
+def pace(hop_seconds: float, frame_factor: int = 1, degraded: bool = True) -> Pace:
+    return Pace(1_000.0, 50.0, 4.0, hop_seconds, frame_factor, degraded)
+
+
+def test_the_pace_is_known_while_it_is_not_the_usual_one(state: MonitorState) -> None:
+    assert (state.pace, state.frame_factor) == (None, 1)
+    state.apply(pace(1.0, 16), 100.0)
+    assert (state.pace, state.frame_factor) == (pace(1.0, 16), 16)
+    state.apply(pace(0.5, 1, degraded=False), 110.0)
+    assert (state.pace, state.frame_factor) == (None, 1)
+
+
+def test_a_window_stands_for_those_left_out_in_ranking_and_history(state: MonitorState) -> None:
+    """Two seconds stay two seconds, and half a minute half a minute."""
+    state.apply(scores(i390=1.0), 100.0)
+    state.apply(pace(1.0), 100.0)
+    state.apply(scores(i0=0.6), 101.0)
+    state.apply(scores(i69=0.9), 102.0)
+    assert list(state.top(3)) == [DOG, SPEECH]  # the siren was before these two seconds
+    assert state.recent(4)[:, SPEECH] == pytest.approx([0.6, 0.6, 0.0, 0.0])
+    for number in range(40):
+        state.apply(scores(i0=number / 100), 103.0 + number)
+    assert state.history()[:, SPEECH] == pytest.approx(np.repeat(np.arange(10, 40), 2) / 100)
+    state.apply(pace(0.5, degraded=False), 150.0)
+    state.apply(scores(i0=1.0), 150.0)
+    assert state.recent(3)[:, SPEECH] == pytest.approx([0.39, 0.39, 1.0])
+    assert state.windows == 44
+
+
+def test_the_rate_of_windows_is_of_those_classified(state: MonitorState) -> None:
+    state.apply(pace(1.0), 100.0)
+    for number in range(20):
+        state.apply(scores(), 100.0 + number)
+    state.tick(119.5)
+    assert state.windows_per_second == pytest.approx(1.0)
 
 
 # --- What the rules say -------------------------------------------------------------------------
