@@ -3,73 +3,29 @@
 Times are UNIX seconds (UTC) with fractions, as SQLite's functions take them:
 `SELECT datetime(start, 'unixepoch', 'localtime'), label FROM events`. Seconds named `..._s` count
 from the start of the run's audio. Several monitors may write one history while others read it: it
-is in WAL mode, whose files beside it (`-wal`, `-shm`) belong to it. What was committed outlives the
-process; a power failure may take the last minutes of it.
+is in WAL mode, whose files beside it (`-wal`, `-shm`) belong to it.
 """
 
+import errno
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
+from livetag.disk import check_room
 from livetag.errors import LivetagError, UsageError
 from livetag.events import EventEnd, Gap
+from livetag.history_schema import APPLICATION_ID, STATEMENTS, VERSION
 from livetag.records import level, rounded, score
 from livetag.resources import history_path
 
-SCHEMA_VERSION = 1
 BUSY_SECONDS = 5.0
 SAVE_SECONDS = 60.0  # of audio, after which a run without events says that it goes on
-
-_APPLICATION_ID = int.from_bytes(b"ltag", "big")
-_SCHEMA = (
-    """CREATE TABLE runs (
-    id INTEGER PRIMARY KEY,
-    started REAL NOT NULL,       -- when its audio began
-    heard_until REAL NOT NULL,   -- as far as it came; while it goes on, to a minute
-    ended REAL,                  -- the same; NULL while it goes on, and where it was killed
-    source TEXT NOT NULL,
-    version TEXT NOT NULL,       -- of livetag
-    model_sha256 TEXT NOT NULL,
-    weights_source TEXT NOT NULL,
-    hop_seconds REAL NOT NULL,
-    configuration TEXT NOT NULL  -- JSON
-)""",
-    """CREATE TABLE events (
-    id INTEGER PRIMARY KEY,
-    run_id INTEGER NOT NULL REFERENCES runs (id),
-    start REAL NOT NULL,
-    "end" REAL NOT NULL,
-    start_s REAL NOT NULL,
-    end_s REAL NOT NULL,
-    class_index INTEGER NOT NULL,
-    mid TEXT NOT NULL,
-    label TEXT NOT NULL,
-    group_name TEXT NOT NULL,    -- '' for none
-    alert INTEGER NOT NULL,      -- 1 if the user was told of it
-    withheld TEXT NOT NULL,      -- what kept it from being an alert; '' for nothing
-    peak_score REAL NOT NULL,
-    mean_score REAL NOT NULL,
-    windows INTEGER NOT NULL,
-    threshold REAL NOT NULL,
-    level_dbfs REAL              -- NULL for digital silence
-)""",
-    """CREATE TABLE gaps (
-    id INTEGER PRIMARY KEY,
-    run_id INTEGER NOT NULL REFERENCES runs (id),
-    start REAL NOT NULL,
-    start_s REAL NOT NULL,
-    lost_seconds REAL NOT NULL,
-    reason TEXT NOT NULL
-)""",
-    "CREATE INDEX events_by_start ON events (start)",
-    "CREATE INDEX events_by_class ON events (class_index, start)",
-    "CREATE INDEX gaps_by_start ON gaps (start)",
-    f"PRAGMA application_id = {_APPLICATION_ID}",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
-)
+_WRITE_BUSY_SECONDS = 0.25  # until somebody else is let decide how long to wait
+_ROOM_BYTES = 262_144  # more than a transaction takes
 
 
 @dataclass(frozen=True)
@@ -87,39 +43,82 @@ class Run:
 class HistoryWriter:
     """Writes one run. What it is given is committed when its methods return.
 
-    They raise `sqlite3.Error`; `explain` has it in words. One thread at a time may use it.
+    Where the file is moved or removed meanwhile, one of its name has the run from then on, with a
+    row of its own.
+
+    Methods raise `sqlite3.Error`, which `explain` has in words, and those that open a file again
+    `LivetagError` and `OSError`: nothing is written then, and they may be called again. One thread
+    at a time may use it.
     """
 
-    def __init__(self, path: Path, run: Run, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        path: Path,
+        run: Run,
+        clock: Callable[[], float] = time.time,
+        synced: bool = True,
+    ) -> None:
         """Open the history, or begin one. Raises `UsageError` for a file that is something else.
+
+        `synced`: what is committed is on the disk itself, and outlives a power failure; otherwise
+        one may take the last minutes of it.
 
         Raises `LivetagError` where it cannot be opened or written.
         """
+        self._path = path
+        self._run = run
+        self._synced = synced
+        self._origin = clock()  # UNIX time at which the stream has second 0
+        self._began_s = 0.0  # where in the stream this file begins
+        self._heard_s = 0.0
+        self._saved_s = 0.0
+        self._is_closed = False
         _create(path)
-        connection = connect(path)
+        self._connection = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        """Open the file, and begin the run in it."""
+        connection = connect(self._path)
         try:
-            _prepare(connection, path)
-            self._origin = clock()  # UNIX time at which the stream has second 0
+            _prepare(connection, self._path)
+            connection.execute(f"PRAGMA synchronous = {'FULL' if self._synced else 'NORMAL'}")
             cursor = connection.execute(
                 "INSERT INTO runs (started, heard_until, source, version, model_sha256,"
                 " weights_source, hop_seconds, configuration) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (self._origin, self._origin, *map(_storable, astuple(run))),
+                (*self._spanned(), *map(_storable, astuple(self._run))),
             )
+            connection.execute(f"PRAGMA busy_timeout = {round(_WRITE_BUSY_SECONDS * 1e3)}")
+            self._file = self._path.stat()
         except sqlite3.Error as error:
             connection.close()
-            raise LivetagError(f"the history {path} cannot be written: {explain(error)}") from error
+            raise LivetagError(
+                f"the history {self._path} cannot be written: {explain(error)}"
+            ) from error
         except BaseException:
             connection.close()
             raise
-        self._connection = connection
         self._run_id = cursor.lastrowid
-        self._heard_s = 0.0
-        self._saved_s = 0.0
+        return connection
+
+    def reopen(self) -> None:
+        """Go on in a new file where the one that is written no longer has its name."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            if not self._is_closed and os.path.samestat(self._path.stat(), self._file):
+                _check_disk(self._path)
+                return
+        _create(self._path)  # or, where its folder is gone, go on with the old file
+        if not self._is_closed:
+            with suppress(sqlite3.Error):  # what stands beside a file has its name, and stays there
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._connection.close()
+            self._is_closed = True
+            self._began_s = self._heard_s
+        self._connection = self._open()
+        self._is_closed = False
 
     def event(self, event: EventEnd) -> None:
         start = event.start
         row = (
-            self._run_id,
             start.time,
             event.end_time,
             rounded(start.start_s),
@@ -138,13 +137,16 @@ class HistoryWriter:
         )
         with self._saving():
             self._connection.execute(
-                f"INSERT INTO events VALUES (NULL{', ?' * len(row)})", tuple(map(_storable, row))
+                f"INSERT INTO events VALUES (NULL, ?{', ?' * len(row)})",
+                (self._run_id, *map(_storable, row)),
             )
 
     def gap(self, gap: Gap) -> None:
-        row = self._run_id, gap.time, rounded(gap.start_s), rounded(gap.lost_seconds), gap.reason
-        with self._saving():
-            self._connection.execute("INSERT INTO gaps VALUES (NULL, ?, ?, ?, ?, ?)", row)
+        row = gap.time, rounded(gap.start_s), rounded(gap.lost_seconds), gap.reason
+        with self._saving():  # which may begin another file, and the run anew
+            self._connection.execute(
+                "INSERT INTO gaps VALUES (NULL, ?, ?, ?, ?, ?)", (self._run_id, *row)
+            )
 
     def date(self, stream_s: float, unix_time: float) -> None:
         """Take note of where the stream's seconds stand on the wall clock."""
@@ -159,27 +161,34 @@ class HistoryWriter:
                 pass
 
     def close(self) -> None:
-        """End the run."""
+        """End the run. While the history is locked, it stays open, and may be closed again."""
         try:
             with self._saving():
                 self._connection.execute(
-                    "UPDATE runs SET ended = ? WHERE id = ?",
-                    (self._origin + self._heard_s, self._run_id),
+                    "UPDATE runs SET ended = ? WHERE id = ?", (self._spanned()[1], self._run_id)
                 )
-        finally:
-            self._connection.close()
+        except sqlite3.Error as error:
+            if not is_locked(error):
+                self._connection.close()
+            raise
+        self._connection.close()
 
     @contextmanager
     def _saving(self) -> Iterator[None]:
         """A transaction, in which the run says how far it came."""
+        self.reopen()
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             yield
             self._connection.execute(
                 "UPDATE runs SET started = ?, heard_until = ? WHERE id = ?",
-                (self._origin, self._origin + self._heard_s, self._run_id),
+                (*self._spanned(), self._run_id),
             )
         self._saved_s = self._heard_s
+
+    def _spanned(self) -> tuple[float, float]:
+        """From when to when the run has been heard in this file, in UNIX time."""
+        return self._origin + self._began_s, self._origin + self._heard_s
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -205,18 +214,20 @@ def is_begun(connection: sqlite3.Connection, path: Path) -> bool:
             for name in ("application_id", "user_version")
         )
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    except UnicodeDecodeError as error:  # in what SQLite has to say of a damaged file
+        raise LivetagError(f"the history {path} cannot be read: it is damaged") from error
     except sqlite3.DatabaseError as error:
         if _code(error) != sqlite3.SQLITE_NOTADB:
             raise
         raise UsageError(
             f"{path} is not a history of livetag's (nor any SQLite database): name another file"
         ) from error
-    if application == _APPLICATION_ID and version <= SCHEMA_VERSION:
+    if application == APPLICATION_ID and version <= VERSION:
         return True
-    if application == _APPLICATION_ID:
+    if application == APPLICATION_ID:
         raise UsageError(
             f"{path} is the history of a newer livetag (schema {version}; this one knows"
-            f" {SCHEMA_VERSION}): upgrade livetag, or name another file"
+            f" {VERSION}): upgrade livetag, or name another file"
         )
     if application or version or tables:
         raise UsageError(f"{path} is another program's SQLite database: name another file")
@@ -255,8 +266,22 @@ def _create(path: Path) -> None:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             path.touch(mode=0o600)
+        _check_disk(path)
     except OSError as error:
         raise LivetagError(f"the history {path} cannot be opened: {error.strerror}") from error
+
+
+def _check_disk(path: Path) -> None:
+    """Raise `OSError` where a write would fail: SQLite may not come to say so.
+
+    It writes to `-shm` as to memory, and there the system has but one answer to a failure (a full
+    btrfs, a file made immutable): SIGBUS, the end of the process.
+    """
+    check_room(path.parent, _ROOM_BYTES)
+    for suffix in ("", "-wal", "-shm"):
+        file = path.with_name(f"{path.name}{suffix}")
+        if file.exists() and not os.access(file, os.W_OK):
+            raise OSError(errno.EACCES, "it may only be read")
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
@@ -269,9 +294,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     with connection:
         connection.execute("BEGIN IMMEDIATE")
         if not is_begun(connection, path):  # nor did another monitor begin it meanwhile
-            for statement in _SCHEMA:
+            for statement in STATEMENTS:
                 connection.execute(statement)
-    connection.execute("PRAGMA synchronous = NORMAL")
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -6,17 +6,20 @@ However long a history is, no query holds more of it in memory than one row and 
 import sqlite3
 from collections.abc import Iterator, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import inf
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from types import NoneType, TracebackType
+from typing import Any, Self, TypeVar
 
 from livetag.errors import InputError, LivetagError
 from livetag.history import connect, explain, is_begun
 
 QUARTER_SECONDS = 900
 """A quarter of an hour: every time zone's offset is a multiple of it."""
+_EARLIEST, _LATEST = -60e9, 253_402_000_000.0  # UNIX seconds, of the years 68 and 9999
+_LARGEST = 1e12  # of any other number
+_TIMES = {"start", "end", "last_start"}
 LONG_GAP_SECONDS = 600.0  # without audio, and livetag was not listening
 
 
@@ -99,6 +102,17 @@ class Summary:
     is_group: bool
 
 
+def _columns(kind: Any) -> list[tuple[str, tuple[type, ...]]]:
+    """The names of a row's values, and the types that SQLite may have for each."""
+    allowed: dict[Any, tuple[type, ...]] = {int: (int,), bool: (int,), str: (str,)}
+    allowed |= {float: (float, int), float | None: (float, int, NoneType)}
+    return [(field.name, allowed[field.type]) for field in fields(kind)]
+
+
+_COLUMNS: dict[type[Any], list[tuple[str, tuple[type, ...]]]] = {
+    kind: _columns(kind) for kind in (HeardEvent, HeardGap, Summary)
+}
+Row = TypeVar("Row", HeardEvent, HeardGap, Summary)
 Span = tuple[float, float]
 """From, to: UNIX seconds."""
 
@@ -149,7 +163,7 @@ class History:
             " ORDER BY events.start, events.id",
             values,
         ):
-            yield HeardEvent(*_with_flag(row))
+            yield self._made(HeardEvent, row)
 
     def gaps(self, query: Query) -> Iterator[HeardGap]:
         """The gaps that started in the query's time, in their order."""
@@ -159,7 +173,7 @@ class History:
             " WHERE start >= ? AND start < ? ORDER BY start, gaps.id",
             [query.since, query.until],
         ):
-            yield HeardGap(*row)
+            yield self._made(HeardGap, row)
 
     def summary(self, query: Query) -> Iterator[Summary]:
         """One for each label, and for each group: those with most alerts first, then events."""
@@ -173,7 +187,7 @@ class History:
             " ORDER BY alerts DESC, events DESC, name",
             values,
         ):
-            yield Summary(*_with_flag(row))
+            yield self._made(Summary, row)
 
     def quarters(self, query: Query) -> Iterator[tuple[int, int]]:
         """How many events started in each quarter of an hour that had any: its start, the number.
@@ -181,28 +195,60 @@ class History:
         Quarters add up to hours of any time zone.
         """
         condition, values = query.where()
-        yield from self._rows(
+        for quarter, events in self._rows(
             f"SELECT CAST(start / {QUARTER_SECONDS} AS INTEGER) * {QUARTER_SECONDS} AS quarter,"
             f" count(*) FROM events WHERE {condition} GROUP BY quarter ORDER BY quarter",
             values,
-        )
+        ):
+            if not query.since - QUARTER_SECONDS <= quarter <= _LATEST:
+                raise self._damaged()
+            yield quarter, events
 
     def listening(self, since: float = -inf, until: float = inf) -> list[Span]:
         """When livetag was listening: spans apart from each other, in their order."""
         spans: list[Span] = []
         for begin, end in self._rows(_LISTENING, [until, since, LONG_GAP_SECONDS]):
-            if end is not None and max(begin, since) < min(end, until):
+            if end is None:
+                continue
+            if not (isinstance(begin, float) and isinstance(end, float)):
+                raise self._damaged()
+            if max(begin, since) < min(end, until):
+                if begin < _EARLIEST or end > _LATEST:
+                    raise self._damaged()
                 _append(spans, max(begin, since), min(end, until))
         return spans
 
     def _rows(self, statement: str, values: list[Any]) -> Iterator[Any]:
         with self._reading():
-            yield from self._connection.execute(statement, values)
+            # No `yield from`: to close this would close the cursor, which may outlive its database.
+            for row in self._connection.execute(statement, values):  # noqa: UP028
+                yield row
+
+    def _made(self, kind: type[Row], row: Any) -> Row:
+        """A row as what it is of, when each value has the type and the size that it must have."""
+        for value, (name, kinds) in zip(row, _COLUMNS[kind], strict=True):
+            if not isinstance(value, kinds):
+                raise self._damaged()
+            if isinstance(value, float):
+                low, high = (_EARLIEST, _LATEST) if name in _TIMES else (-_LARGEST, _LARGEST)
+                if not low <= value <= high:
+                    raise self._damaged()
+        if bool in (field.type for field in fields(kind)):
+            row = [*row[:-1], bool(row[-1])]  # which SQLite has as a number
+        return kind(*row)
+
+    def _damaged(self) -> LivetagError:
+        return LivetagError(
+            f"the history {self._path} cannot be read: it is damaged, and holds what livetag does"
+            " not write"
+        )
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
         try:
             yield
+        except UnicodeDecodeError as error:  # in what SQLite has to say of a damaged file
+            raise self._damaged() from error
         except sqlite3.Error as error:
             raise LivetagError(
                 f"the history {self._path} cannot be read: {explain(error)}"
@@ -225,11 +271,6 @@ SELECT go, lead(stop) OVER (PARTITION BY run ORDER BY stop, go) FROM edges ORDER
 
 A run's last row has no end: NULL.
 """
-
-
-def _with_flag(row: Any) -> list[Any]:
-    """A row whose last column is a truth value, which SQLite has as a number."""
-    return [*row[:-1], bool(row[-1])]
 
 
 def _append(spans: list[Span], begin: float, end: float) -> None:

@@ -1,5 +1,7 @@
 """`LogFile`: a text file that records are appended to, and that another follows by date or size.
 
+A file that somebody moves or removes meanwhile is followed by a new one of its name.
+
 A path may hold `strftime`'s codes for numbers, in the machine's time zone: `events-%Y-%m-%d.csv` is
 a new file each day, `%Y/%m/events.csv` one each month, in a folder that is made for it. A percent
 sign itself is `%%`. Codes stand for digits alone, so that no date leads out of the folder.
@@ -7,13 +9,12 @@ sign itself is `%%`. Codes stand for digits alone, so that no date leads out of 
 
 import contextlib
 import errno
-import io
-import os
 import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from livetag.appendfile import AppendFile
 from livetag.errors import LivetagError, UsageError
 
 CODES = ("%Y", "%m", "%d", "%H", "%j", "%G", "%V")
@@ -67,8 +68,12 @@ class LogFile:
         log_format: LogFormat,
         max_megabytes: float | None = None,
         opened_at: float | None = None,
+        synced: bool = True,
     ) -> None:
         """Open the first file, the one for `opened_at` (UNIX time; None: now).
+
+        `synced`: each record is on the disk itself when `write` returns, where no power failure
+        takes it; otherwise the operating system has it, and brings it there when it sees fit.
 
         Raises `UsageError` where the pattern holds a code that is none of `CODES`, or the file is
         something else, and `LivetagError` where it cannot be written.
@@ -77,6 +82,7 @@ class LogFile:
         self._pattern = pattern
         self._suffix = "" if "%" in pattern.suffix else pattern.suffix
         self._format = log_format
+        self._synced = synced
         self._most_bytes = max_megabytes and max_megabytes * _BYTES_PER_MEGABYTE
         self._newest = time.time() if opened_at is None else opened_at
         self._base = self._base_at(self._newest)
@@ -84,7 +90,7 @@ class LogFile:
         try:
             self._make_folders(self._base)
             self._number = self._last_number(self._base)
-            self._file = _opened(self.path, log_format)
+            self._file = self._opened(self.path)
         except _RefusedError as error:
             raise UsageError(error.strerror) from error
         except OSError as error:
@@ -100,14 +106,23 @@ class LogFile:
         """Append a record of the UNIX time `at`; in the file when this returns.
 
         `record` comes without its line's end. Text that is no UTF-8 is written as escapes. Raises
-        `OSError`, also where a file that the log has come to holds something else.
+        `OSError`, also where a file that the log has come to holds something else; nothing of the
+        record is in any file then, and it may be written again.
         """
         data = f"{record}\n".encode("utf-8", "backslashreplace")
         self._follow_date(at)
+        self.reopen()
         while self._is_full_for(len(data)):
             self._turn_to(self._base, self._number + 1)
-        self._file.write(data)
-        self._file.flush()
+        self._file.append(data)
+
+    def reopen(self) -> None:
+        """Begin a new file where the one that is written no longer has its name. Raises `OSError`.
+
+        It was moved or removed, or its folder was; that is made again only where a date names it.
+        """
+        if not self._file.is_at(self.path):
+            self._begin(self._base, self._number)
 
     def close(self) -> None:
         self._file.close()
@@ -117,32 +132,55 @@ class LogFile:
             return
         base = self._base_at(at)
         if base != self._base:
-            try:
-                self._make_folders(base)
-                number = self._last_number(base)
-            except OSError as error:
-                raise _naming(base, error) from error
-            self._turn_to(base, number)
+            self._begin(base)
         self._newest = at
 
     def _is_full_for(self, length: int) -> bool:
         if self._most_bytes is None:
             return False
-        size = os.fstat(self._file.fileno()).st_size
+        size = self._file.size
         return size > len(_header_line(self._format)) and size + length > self._most_bytes
+
+    def _begin(self, base: Path, number: int | None = None) -> None:
+        """Go on in the folder of a base: with the last file there, or that of a number."""
+        try:
+            self._make_folders(base)
+            number = number or self._last_number(base)
+        except OSError as error:
+            raise self._naming(base, error) from error
+        self._turn_to(base, number)
 
     def _turn_to(self, base: Path, number: int) -> None:
         """Open another file and close this one; where that fails, this one stays."""
         path = self._numbered(base, number)
         try:
-            following = _opened(path, self._format)
+            following = self._opened(path)
         except _RefusedError:
             raise
         except OSError as error:
-            raise _naming(path, error) from error
+            raise self._naming(path, error) from error
         finished, self._file = self._file, following
         self._base, self._number = base, number
-        finished.close()
+        with contextlib.suppress(OSError):  # of a disk that is gone
+            finished.close()
+
+    def _opened(self, path: Path) -> AppendFile:
+        """A file to append to: with its header where it is new, its last line whole otherwise."""
+        holds_something = path.is_file() and path.stat().st_size > 0
+        beginning = _mended(path, self._format) if holds_something else _header_line(self._format)
+        file = AppendFile(path, self._synced)
+        try:
+            file.append(beginning)
+        except OSError:
+            with contextlib.suppress(OSError):
+                file.close()
+            raise
+        return file
+
+    def _naming(self, path: Path, error: OSError) -> OSError:
+        """The error with the file in its message, where the user knows its pattern alone."""
+        said = error.strerror or str(error)
+        return OSError(error.errno, said if path == self._pattern else f"{path}: {said}")
 
     def _base_at(self, at: float) -> Path:
         """The path for a UNIX time, without a number."""
@@ -186,29 +224,22 @@ def _expanded(part: str, at: float) -> str:
     return _CODE.sub(lambda code: "%" if code[0] == "%%" else time.strftime(code[0], local), part)
 
 
-def _opened(path: Path, log_format: LogFormat) -> io.BufferedWriter:
-    """A file to append to: with its header where it is new, its last line whole where it is not."""
-    holds_something = path.is_file() and path.stat().st_size > 0
-    beginning = _mended(path, log_format) if holds_something else _header_line(log_format)
-    file = path.open("ab")
-    try:
-        file.write(beginning)
-        file.flush()
-    except OSError:
-        with contextlib.suppress(OSError):  # it would be written once more, and fail once more
-            file.close()
-        raise
-    return file
-
-
 def _mended(path: Path, log_format: LogFormat) -> bytes:
-    """What closes the last line, if a crash cut it short. Raises `_RefusedError`."""
+    """What is missing of the last line, or header, if a crash cut it short.
+
+    Raises `_RefusedError`.
+    """
     if log_format.one_stream:
         raise _RefusedError(
             f"{path} is there already, and its times are another stream's: "
             "name another file, or remove it"
         )
+    header = _header_line(log_format)
     with path.open("rb") as file:
+        beginning = file.read(len(header))
+        if beginning != header and header.startswith(beginning):
+            return header.removeprefix(beginning)
+        file.seek(0)
         first_line = file.readline(_LONGEST_LINE).strip().decode("utf-8", "replace")
         file.seek(max(0, path.stat().st_size - _LONGEST_LINE))
         last_line = file.read().rpartition(b"\n")[2]
@@ -225,8 +256,3 @@ def _mended(path: Path, log_format: LogFormat) -> bytes:
 
 def _header_line(log_format: LogFormat) -> bytes:
     return f"{log_format.header}\n".encode() if log_format.header else b""
-
-
-def _naming(path: Path, error: OSError) -> OSError:
-    """The error with the file in its message: the user knows the pattern alone."""
-    return OSError(error.errno, f"{path}: {error.strerror or error}")

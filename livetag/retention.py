@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from livetag.disk import sync_folder
 from livetag.errors import LivetagError, UsageError
 from livetag.records import iso_time
 
@@ -62,7 +63,8 @@ def store(folder: Path, name: str, suffix: str, sound: bytes, fields: Mapping[st
     """Write a sound, and its sidecar with these fields and `file`, each whole or not at all.
 
     A name that is taken gets `-2`, `-3` and so on. The sound is there first: a crash leaves no
-    sidecar without it. Raises `OSError`, and then leaves nothing unfinished behind.
+    sidecar without it. Both are on the disk itself when this returns. Raises `OSError`, and then
+    leaves nothing behind.
     """
     for number in itertools.count(1):
         with contextlib.suppress(FileExistsError):
@@ -72,13 +74,23 @@ def store(folder: Path, name: str, suffix: str, sound: bytes, fields: Mapping[st
 
 
 def _store(sidecar: Path, sound: Path, content: bytes, fields: Mapping[str, Any]) -> None:
-    # The sidecar's part claims the name: another livetag may write to the same folder.
-    with _whole(sidecar) as sidecar_file:
-        if any(os.path.lexists(sidecar.with_suffix(suffix)) for suffix in _SUFFIXES):
-            raise FileExistsError(errno.EEXIST, "the name is taken", sidecar.stem)
-        sidecar_file.write(f"{json.dumps({**fields, 'file': sound.name}, indent=2)}\n".encode())
-        with _whole(sound) as sound_file:
-            sound_file.write(content)
+    sound_is_there = False
+    try:
+        # The sidecar's part claims the name: another livetag may write to the same folder.
+        with _whole(sidecar) as sidecar_file:
+            if any(os.path.lexists(sidecar.with_suffix(suffix)) for suffix in _SUFFIXES):
+                raise FileExistsError(errno.EEXIST, "the name is taken", sidecar.stem)
+            fields = {**fields, "file": sound.name}
+            sidecar_file.write(f"{json.dumps(fields, indent=2)}\n".encode())
+            with _whole(sound) as sound_file:
+                sound_file.write(content)
+            sound_is_there = True
+    except BaseException:
+        if sound_is_there:  # it would be there twice when it is tried again
+            with contextlib.suppress(OSError):
+                sound.unlink()
+        raise
+    sync_folder(sidecar.parent)
 
 
 @contextlib.contextmanager

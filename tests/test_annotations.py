@@ -1,6 +1,7 @@
 """What Audacity, Raven Pro and DCASE's tools read: their columns, and times of one stream."""
 
 import csv
+import errno
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from livetag.appendfile import AppendFile
 from livetag.errors import LivetagError, UsageError
 from livetag.events import EventAlert, EventEnd, EventStart, Gap
 from livetag.sinks.annotations import AudacitySink, DcaseSink, RavenSink
@@ -223,3 +225,49 @@ def test_a_full_disk_fails_the_write(kind: Any, path: Path) -> None:
     path.symlink_to("/dev/full")
     with pytest.raises((OSError, LivetagError), match="No space left"):
         written(path, kind, ended())
+
+
+@pytest.mark.parametrize("kind", SINKS)
+def test_what_could_not_be_written_is_written_once_when_it_can_be(
+    kind: Any, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no selection's number is left out."""
+    text = written(path, kind, ended("Dog"), ended("Cat"))
+    path.unlink()
+    sink = kind(path, "yard.wav")
+    sink.write(ended("Dog"))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AppendFile, "append", full)
+        for attempt in (lambda: sink.write(ended("Cat")), sink.retry, sink.retry):
+            with pytest.raises(OSError, match="No space left"):
+                attempt()
+    sink.retry()
+    sink.retry()
+    sink.close()
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize("kind", SINKS)
+def test_a_file_that_was_moved_away_is_opened_again_without_a_record(kind: Any, path: Path) -> None:
+    empty = written(path, kind)
+    path.unlink()
+    sink = kind(path, "yard.wav")
+    sink.write(ended())
+    for again in (sink.reopen, sink.retry):
+        path.rename(path.with_suffix(".1"))
+        again()
+        assert path.read_text() == empty
+    sink.close()
+
+
+@pytest.mark.parametrize("kind", SINKS)
+def test_what_is_not_written_is_no_loss(kind: Any, path: Path) -> None:
+    sink = kind(path, "yard.wav", Selection(alerts_only=True))
+    end = ended()
+    items = (end, replace(end, alert=False), end.start, Gap(UNIX_TIME, 1.0, 0.2, "overflow"))
+    assert [sink.writes(item) for item in items] == [True, False, False, False]
+    sink.close()

@@ -18,7 +18,7 @@ from livetag.errors import LivetagError, UsageError
 from livetag.events import AudioBlock, EventEnd, EventStart, FloatArray, Gap, Item, Scores
 from livetag.records import as_object, iso_time
 from livetag.schema import Clips
-from livetag.sinks.base import EVERYTHING, Selection, Sink
+from livetag.sinks.base import EVERYTHING, LeftOutError, Selection, Sink
 from livetag.sinks.clips import ClipSink
 from livetag.yamnet.labels import Label
 
@@ -679,24 +679,150 @@ def test_clips_grow_too_old_while_none_is_written(
     assert clips(folder) == []
 
 
-def test_a_full_disk_is_an_oserror_and_leaves_nothing_unfinished(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+# --- What cannot be written ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def full_disk() -> Iterator[pytest.MonkeyPatch]:
+    """The disk is full until this is undone."""
+
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    sink = make_sink(folder)
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        feed(sink, segment(noise(15.0), [Sound(4.8, 6.24)]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        yield patch
+
+
+def fed(sink: ClipSink, items: Iterator[Item]) -> list[str]:
+    """Hand all items over, as to a sink that fails; what it raised."""
+    raised = []
+    for item in items:
+        try:
+            sink.write(item)
+        except OSError as error:
+            raised.append(str(error.strerror))
+    return raised
+
+
+THREE = [Sound(4.8, 6.24), Sound(6.24, 7.2, SIREN, "Siren"), Sound(12.0, 13.44, name="Bark")]
+
+
+@pytest.mark.parametrize("never_with", [[], [SPEECH]])
+def test_clips_that_could_not_be_written_are_whole_when_they_are(
+    never_with: list[int], folder: Path, full_disk: pytest.MonkeyPatch
+) -> None:
+    """Those whose sound came in the meantime, too; and nothing unfinished lies about until then."""
+    pcm = noise(20.0)
+    sink = make_sink(folder, never_with=never_with)
+    assert fed(sink, segment(pcm, THREE)) == ["No space left on device"]
     assert list(folder.iterdir()) == []
+    for _ in range(2):
+        with pytest.raises(OSError, match="No space left"):
+            sink.retry()
+    assert list(folder.iterdir()) == []
+    full_disk.undo()
+    sink.retry()
+    sink.close()
+    found = {sidecar["label"]: samples for samples, sidecar in clips(folder)}
+    for sound in THREE:
+        expected = span(pcm, sound.start_s - 2.0, sound.end_s + 2.0)
+        np.testing.assert_array_equal(found[sound.name], expected)
 
 
-def test_a_folder_that_is_removed_meanwhile_is_an_oserror(folder: Path) -> None:
+def test_audio_that_is_broken_off_while_the_disk_is_full_is_in_no_later_clip(
+    folder: Path, full_disk: pytest.MonkeyPatch
+) -> None:
+    first, second = noise(6.0), noise(9.0)[::-1]
+    sink = make_sink(folder)
+    begin = len(first) + 1_000
+    begin_s = begin / RATE_HZ
+    sound = Sound(begin_s + HOP_S, begin_s + 4 * HOP_S, SIREN, "Siren")
+    fed(sink, segment(first, [Sound(4.8, 60.0)], padded=False))
+    fed(sink, segment(second, [sound], first_sample=begin, lost_before=1_000))
+    full_disk.undo()
+    sink.close()
+    (before, _), (after, _) = clips(folder)
+    np.testing.assert_array_equal(before, span(first, 2.8, 6.0))
+    np.testing.assert_array_equal(after, span(second, 0.0, 4 * HOP_S + 2.0))
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_clips_that_wait_are_bounded_and_those_beyond_are_counted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livetag.sinks.clips._MOST_KEPT_BYTES", 45_000)  # each has 43 kB or so
+    sink = make_sink(folder, format="wav")
+    raised = fed(sink, segment(noise(20.0), THREE))
+    assert raised == ["No space left on device", *["no memory for more clips"] * 2]
+    with pytest.raises(LeftOutError, match="No space left") as caught:
+        sink.close()
+    assert caught.value.records == 1
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_clips_that_are_lost_in_the_end_are_counted(folder: Path) -> None:
+    sink = make_sink(folder)
+    fed(sink, segment(noise(14.0), THREE[:2]))
+    fed(sink, segment(noise(9.0), [Sound(15.0, 30.0)], first_sample=14 * RATE_HZ))
+    with pytest.raises(LeftOutError, match="No space left") as caught:
+        sink.close()
+    assert caught.value.records == 3
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_clips_that_find_no_room_at_the_very_end_are_counted_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livetag.sinks.clips._MOST_KEPT_BYTES", 45_000)
+    sink = make_sink(folder, format="wav", post_roll_seconds=60.0)
+    fed(sink, segment(noise(9.0), THREE[:2], padded=False))
+    with pytest.raises(LeftOutError, match="No space left") as caught:
+        sink.close()
+    assert caught.value.records == 2
+
+
+def test_a_clip_that_is_larger_than_all_that_may_wait_is_written_all_the_same(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livetag.sinks.clips._MOST_KEPT_BYTES", 10)
+    recorded(folder, segment(noise(20.0), THREE))
+    assert len(clips(folder)) == 3
+
+
+def test_a_folder_that_is_removed_is_an_oserror_until_it_is_back(folder: Path) -> None:
     sink = make_sink(folder)
     folder.rmdir()
+    assert fed(sink, segment(noise(20.0), THREE)) == ["No such file or directory"]
     with pytest.raises(FileNotFoundError):
-        feed(sink, segment(noise(15.0), [Sound(4.8, 6.24)]))
+        sink.retry()
+    assert not folder.exists()
+    sink.reopen()
+    sink.retry()
+    sink.close()
+    assert len(clips(folder)) == 3
+
+
+def test_a_folder_that_cannot_be_kept_in_bounds_is_tried_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livetag.sinks.clips.time.time", lambda: BEGAN)
+    sink = make_sink(folder, keep_days=1.0)
+    folder.rmdir()
+    with pytest.raises(FileNotFoundError):
+        sink.write(Sound(0.0, 90_000.0, 494, "Silence").ended(90_000.0))
+    with pytest.raises(FileNotFoundError):
+        sink.retry()
+    folder.mkdir()
+    sink.retry()
+    sink.close()
+
+
+def test_what_counts_as_lost_is_an_event_that_is_wanted(folder: Path) -> None:
+    sink = make_sink(folder, selection=Selection(alerts_only=True))
+    sound, unheard = Sound(4.8, 6.24), Sound(4.8, 6.24, alert=False)
+    items: list[Item] = [sound.ended(9.0), unheard.ended(9.0), sound.start, window(0.0)]
+    assert [sink.writes(item) for item in items] == [True, False, False, False]
 
 
 def test_the_folder_is_made_for_its_owner_alone(folder: Path) -> None:

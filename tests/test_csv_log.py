@@ -97,7 +97,7 @@ def test_a_source_whose_name_is_no_text_is_logged_all_the_same(log: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "content", ["time,label\n1,Dog\n", f"{HEADER},more\n", f"{HEADER[:-3]}", "\xff\xfe", "\n\n"]
+    "content", ["time,label\n1,Dog\n", f"{HEADER},more\n", f"{HEADER[:-3]}\n", "\xff\xfe", "\n\n"]
 )
 def test_a_file_that_is_something_else_is_refused_and_stays_as_it_is(
     content: str, log: Path

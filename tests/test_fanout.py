@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from livetag import fanout
+from livetag import fanout, outlet
 from livetag.events import AudioBlock, Gap, Item, Level
 from livetag.fanout import FanOut
 from livetag.sinks.base import Sink
@@ -21,7 +21,7 @@ BACKLOG = 5
 def short_backlogs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fanout, "BACKLOG_ITEMS", BACKLOG)
     monkeypatch.setattr(fanout, "AUDIO_BACKLOG_ITEMS", 2 * BACKLOG)
-    monkeypatch.setattr(fanout, "_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(outlet, "_WAIT_SECONDS", 0.01)
 
 
 class NotingSink:
@@ -33,6 +33,7 @@ class NotingSink:
         self.takes = takes
         self.items: list[Item] = []
         self.closed = 0
+        self.reopened = 0
         self.full = threading.Event()
         self.threads: set[threading.Thread] = set()
         self._expected = expected
@@ -43,6 +44,16 @@ class NotingSink:
         self.items.append(item)
         if len(self.items) >= self._expected:
             self.full.set()
+
+    def writes(self, item: Item) -> bool:
+        return True
+
+    def retry(self) -> None:
+        raise AssertionError("nothing has failed")
+
+    def reopen(self) -> None:
+        self.threads.add(threading.current_thread())
+        self.reopened += 1
 
     def close(self) -> None:
         self.threads.add(threading.current_thread())
@@ -295,7 +306,7 @@ def test_once_it_is_stopped_a_sink_without_room_costs_the_caller_no_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What the worker has found until then is still handed over, item by item."""
-    monkeypatch.setattr(fanout, "_WAIT_SECONDS", 1.0)
+    monkeypatch.setattr(outlet, "_WAIT_SECONDS", 1.0)
     hanging, notes = SlowSink(), NotingSink(expected=BACKLOG)
     fan = Fan(hanging, notes)
     fan.write(gap(0))
@@ -446,7 +457,7 @@ def test_a_sink_that_hangs_is_left_behind_with_a_microphone_or_once_it_is_stoppe
     if stopped:
         fan.stop.set()
     began = time.monotonic()
-    assert fan.close(0.1) == ["the slow one did not take all that it was to"]
+    assert fan.close(0.1) == ["the slow one did not take all that it was to: 3 records left out"]
     assert 0.1 <= time.monotonic() - began < PATIENCE_SECONDS
     assert fan.out.failed
     assert (notes.items, notes.closed) == (gaps(3), 1)
@@ -477,7 +488,7 @@ def test_a_recording_s_slow_sink_is_waited_for_until_it_is_stopped(
     fan.stop.set()
     closer.join(PATIENCE_SECONDS)
     assert not closer.is_alive()
-    assert fan.tell() == ["the slow one did not take all that it was to"]
+    assert fan.tell() == ["the slow one did not take all that it was to: 1 record left out"]
     slow.go_on.set()
 
 
@@ -517,7 +528,7 @@ def test_a_sink_that_hangs_does_not_keep_those_after_it_from_being_closed(
     wait_until(lambda: bool(slow.closed or fan.tell()))
     assert (slow.closed, slow.items, fan.tell()) == (1, gaps(BACKLOG + 1), [])
     closer.join(PATIENCE_SECONDS)
-    assert fan.tell() == ["the slow one did not take all that it was to"]
+    assert fan.tell() == ["the slow one did not take all that it was to: 6 records left out"]
     hanging.go_on.set()
 
 
@@ -538,10 +549,10 @@ def test_a_sink_that_hangs_as_it_is_closed_is_left_behind() -> None:
 
 
 @pytest.mark.parametrize("may_wait", [False, True])
-def test_a_microphones_sink_that_is_stuck_is_told_of_once_while_it_is(
+def test_a_microphones_sink_that_is_stuck_is_told_of_once_and_that_it_goes_on(
     may_wait: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fanout, "_HELD_UP_SECONDS", 0.0)
+    monkeypatch.setattr(outlet, "_HELD_UP_SECONDS", 0.0)
     slow = SlowSink()
     fan = Fan(slow, may_wait=may_wait)
     fan.write(gap(0))
@@ -550,5 +561,90 @@ def test_a_microphones_sink_that_is_stuck_is_told_of_once_while_it_is(
     assert fan.tell() == expected
     assert fan.tell() == expected
     slow.go_on.set()
-    assert fan.close() == expected
+    assert fan.close() == expected + ([] if may_wait else ["the slow one is written again"])
     assert slow.items == [gap(0)]
+
+
+# --- Opening files again, and other sinks -------------------------------------------------------
+
+
+@pytest.mark.parametrize("may_wait", [False, True])
+def test_every_sink_opens_its_files_again_in_its_own_thread(may_wait: bool) -> None:
+    one, other = NotingSink(), NotingSink()
+    fan = Fan(one, other, may_wait=may_wait)
+    fan.out.reopen()
+    wait_until(lambda: one.reopened == other.reopened == 1)
+    fan.write(gap(0))
+    assert fan.close() == []
+    assert one.items == other.items == [gap(0)]
+    assert len(one.threads) == 1
+    assert threading.current_thread() not in one.threads
+
+
+def test_a_sink_that_cannot_be_opened_again_is_one_that_cannot_be_written() -> None:
+    class Closed(NotingSink):
+        name = "the failing one"
+
+        def reopen(self) -> None:
+            raise OSError(errno.ENOENT, "No such file or directory")
+
+    notes = NotingSink()
+    fan = Fan(Closed(), notes)
+    fan.out.reopen()
+    wait_until(lambda: fan.out.failed)
+    fan.write(gap(0))
+    assert fan.close() == [
+        "the failing one cannot be written (No such file or directory): nothing more goes there"
+    ]
+    assert notes.items == [gap(0)]
+
+
+def test_sinks_are_replaced_while_the_others_go_on() -> None:
+    stays, goes, comes = NotingSink(), NotingSink(), NotingSink((Gap, AudioBlock))
+    fan = Fan(stays, goes, may_wait=False)
+    fan.write(*gaps(2))
+    fan.out.replace([goes], [comes])
+    assert fan.out.takes_audio
+    fan.write(*gaps(2, first=2))
+    assert fan.close() == []
+    assert (stays.items, goes.items, comes.items) == (gaps(4), gaps(2), gaps(2, first=2))
+    assert (stays.closed, goes.closed, comes.closed) == (1, 1, 1)
+
+
+def test_a_sink_that_is_replaced_takes_what_waits_for_it_while_nobody_waits() -> None:
+    goes, comes = SlowSink(), NotingSink()
+    fan = Fan(goes, may_wait=False)
+    fan.write(*gaps(BACKLOG))
+    fan.out.replace([goes, NotingSink()], [comes])
+    fan.write(gap(100))
+    assert comes.full.wait(PATIENCE_SECONDS)
+    assert (goes.items, goes.closed) == ([], 0)
+    goes.go_on.set()
+    wait_until(lambda: goes.closed == 1)
+    assert goes.items == gaps(BACKLOG)
+    assert fan.close() == []
+
+
+def test_a_sink_that_is_replaced_and_hangs_is_left_behind_at_the_end() -> None:
+    goes = SlowSink()
+    fan = Fan(goes, may_wait=False)
+    fan.write(gap(0))
+    assert goes.busy.wait(PATIENCE_SECONDS)
+    fan.out.replace([goes], [])
+    assert not fan.out.failed
+    assert fan.close(0.1) == ["the slow one did not take all that it was to: 1 record left out"]
+    assert fan.out.failed
+    goes.go_on.set()
+
+
+def test_what_a_replaced_sink_could_not_write_is_told_and_is_a_failure() -> None:
+    goes = FailingSink(OSError(errno.ENOSPC, "No space left on device"))
+    fan = Fan(goes, may_wait=False)
+    fan.out.replace([goes], [NotingSink()])
+    fan.write(gap(0))
+    assert fan.close() == []
+    goes = FailingSink(OSError(errno.ENOSPC, "No space left on device"), when=("close",))
+    fan = Fan(goes, may_wait=False)
+    fan.out.replace([goes], [NotingSink()])
+    wait_until(lambda: fan.out.failed)
+    assert fan.close() == ["the failing one cannot be written (No space left on device)"]

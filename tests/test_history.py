@@ -3,13 +3,14 @@
 import math
 import multiprocessing
 import os
+import shutil
 import signal
 import sqlite3
 import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +19,9 @@ import pytest
 import livetag.history
 from livetag.errors import InputError, LivetagError, UsageError
 from livetag.events import EventEnd, EventStart, Gap, Item, Level
-from livetag.history import SCHEMA_VERSION, HistoryWriter, Run
+from livetag.history import HistoryWriter, Run
 from livetag.history_query import History, Query
+from livetag.history_schema import VERSION
 from livetag.sinks.base import EVERYTHING, Selection
 from livetag.sinks.history_log import HistorySink
 from livetag.yamnet.labels import Label
@@ -364,8 +366,20 @@ def test_where_two_monitors_listened_at_once_the_time_counts_once(path: Path) ->
 
 
 def _write_many(path: Path, barrier: "multiprocessing.synchronize.Barrier", events: int) -> None:
+    """As a monitor does, which tries again while another writes."""
     barrier.wait(60.0)
-    logged(path, *(ended(start_s=float(number)) for number in range(events)))
+    sink = HistorySink(path, RUN)
+    for number in range(events):
+        patiently(lambda number=number: sink.write(ended(start_s=float(number))), sink.retry)  # type: ignore[misc]
+    patiently(sink.close, sink.close)
+
+
+def patiently(attempt: Callable[[], None], again: Callable[[], None]) -> None:
+    while True:
+        try:
+            return attempt()
+        except BlockingIOError:
+            attempt = again
 
 
 def test_several_monitors_begin_and_write_one_history_at_once(path: Path) -> None:
@@ -473,7 +487,7 @@ def test_another_program_s_database_is_refused_and_stays_as_it_is(
 
 def test_a_newer_livetag_s_history_is_refused(path: Path) -> None:
     logged(path, ended())
-    rows(path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    rows(path, f"PRAGMA user_version = {VERSION + 1}")
     for kind in (lambda: HistorySink(path, RUN), lambda: History(path)):
         with pytest.raises(UsageError, match=r"newer livetag \(schema 2; .*: upgrade livetag"):
             kind()
@@ -513,34 +527,27 @@ def test_a_history_that_another_keeps_locked_cannot_be_opened_or_closed(
     assert str(caught.value.strerror).startswith("another program")
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("item", [ended(), Gap(NOON + 3.0, 3.0, 0.2, "overflow"), heard(1e3)])
-def test_a_sink_waits_while_another_keeps_the_history_locked_and_writes_once(
-    item: Item, path: Path, other: sqlite3.Connection
+def test_what_another_keeps_from_being_written_is_written_once_when_it_lets_go(
+    item: Item, path: Path, other: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Far longer than SQLite does: it has a thread and a queue of its own for that."""
+    """A sink does not sit in the lock: whoever calls it may have to end."""
+    monkeypatch.setattr(livetag.history, "_WRITE_BUSY_SECONDS", 0.01)
     sink = HistorySink(path, RUN)
     other.execute("BEGIN IMMEDIATE")
-    failures: list[BaseException] = []
-
-    def write() -> None:
-        try:
-            sink.write(item)
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=write, daemon=True)
-    thread.start()
-    thread.join(0.5)  # ten times what SQLite waits
-    assert thread.is_alive()
-    assert failures == []
+    with pytest.raises(BlockingIOError):
+        sink.write(item)
+    for _ in range(3):
+        with pytest.raises(BlockingIOError):
+            sink.retry()
+    with pytest.raises(BlockingIOError):
+        sink.close()
     other.execute("ROLLBACK")
-    thread.join(30.0)
-    assert not thread.is_alive()
+    sink.retry()
     sink.close()
-    assert failures == []
     written = rows(path, "SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM gaps)")
     assert written == [(isinstance(item, EventEnd), isinstance(item, Gap))]
+    assert rows(path, "SELECT count(*) FROM runs WHERE ended IS NOT NULL") == [(2,)]
 
 
 def test_the_groups_that_events_are_of_are_known_and_no_others(path: Path) -> None:
@@ -567,6 +574,212 @@ def test_a_full_disk_is_an_error_and_what_was_written_stays(path: Path) -> None:
     sink.close()
     kept = labels_of(path, Query())
     assert 0 < len(kept) < 1_000
+
+
+def test_what_a_full_disk_had_no_room_for_is_written_once_when_it_has(path: Path) -> None:
+    sink = HistorySink(path, RUN)
+    connection = sink._writer._connection
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(OSError, match="no space left on the disk"):
+        write_all(sink, [ended(start_s=number / 100.0) for number in range(1_000)])
+    with pytest.raises(OSError, match="no space left on the disk"):
+        sink.retry()
+    connection.execute(f"PRAGMA max_page_count = {pages + 100}")
+    before = len(starts(path))
+    sink.retry()
+    sink.write(ended(start_s=(before + 1) / 100.0))
+    sink.close()
+    assert 0 < before < 999
+    assert starts(path) == [number / 100.0 for number in range(before + 2)]
+
+
+def test_a_disk_with_hardly_any_room_is_not_given_to_sqlite(path: Path) -> None:
+    """Which writes to one of its files as to memory: a disk that is full may end the process."""
+    resource = pytest.importorskip("resource")
+    sink = HistorySink(path, RUN)
+    sink.write(ended(start_s=10.0))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            sink.write(ended(start_s=20.0))
+        with pytest.raises(LivetagError, match="cannot be opened: No space left"):
+            HistorySink(path.with_name("other"), RUN)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    sink.retry()
+    sink.close()
+    assert starts(path) == [10.0, 20.0]
+    assert {file.name for file in path.parent.iterdir()} == {path.name, "other"}
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+def test_nor_are_files_that_may_only_be_read(
+    suffix: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = HistorySink(path, RUN)
+    sink.write(ended(start_s=10.0))
+    with monkeypatch.context() as patch:
+        patch.setattr("os.access", lambda file, _: file.name != f"{path.name}{suffix}")
+        with pytest.raises(OSError, match="it may only be read"):
+            sink.write(ended(start_s=20.0))
+    sink.retry()
+    sink.close()
+    assert starts(path) == [10.0, 20.0]
+
+
+def test_what_is_to_outlive_a_power_failure_is_on_the_disk_when_it_is_committed(
+    path: Path,
+) -> None:
+    """SQLite's FULL is 2: after each commit it waits for the disk. A recording can be had again."""
+    for synced, expected in ((True, 2), (False, 1)):
+        writer = HistoryWriter(path, RUN, synced=synced)
+        assert writer._connection.execute("PRAGMA synchronous").fetchone() == (expected,)
+        writer.close()
+
+
+# --- A file that somebody moves or removes ------------------------------------------------------
+
+
+def moved(path: Path, folder: str = "old", beside: bool = True) -> Path:
+    """The history's new place; its two files come along, or stay."""
+    other = path.parent / folder / path.name
+    other.parent.mkdir()
+    for suffix in ("", "-wal", "-shm") if beside else ("",):
+        path.with_name(f"{path.name}{suffix}").rename(other.with_name(f"{path.name}{suffix}"))
+    return other
+
+
+def starts(path: Path) -> list[float]:
+    assert rows(path, "PRAGMA integrity_check") == [("ok",)]
+    return [float(str(start)) for (start,) in rows(path, "SELECT start_s FROM events ORDER BY id")]
+
+
+@pytest.mark.parametrize("beside", [True, False])
+@pytest.mark.parametrize("told", [True, False])
+def test_a_history_that_is_moved_away_is_followed_by_a_new_one(
+    told: bool, beside: bool, path: Path
+) -> None:
+    """What was written until then is in the old one, also what SQLite had beside it."""
+    sink = HistorySink(path, RUN)
+    write_all(sink, [ended(start_s=10.0), ended(start_s=20.0)])
+    old = moved(path, beside=beside)
+    if told:
+        sink.reopen()
+        assert path.exists()
+    write_all(sink, [ended(start_s=30.0), heard(100.0)])
+    sink.close()
+    assert (starts(old), starts(path)) == ([10.0, 20.0], [30.0])
+    (row,) = rows(path, "SELECT started, heard_until, ended, source FROM runs")
+    began_s = 22.88 if told else 32.88
+    assert row == (NOON + began_s, NOON + 100.0, NOON + 100.0, RUN.source)
+    assert not list(path.parent.glob("*-wal"))
+
+
+def test_a_history_that_is_removed_is_begun_anew(path: Path) -> None:
+    sink = HistorySink(path, RUN)
+    sink.write(ended(start_s=10.0))
+    for file in path.parent.iterdir():
+        file.unlink()
+    sink.write(ended(start_s=20.0))
+    sink.close()
+    assert starts(path) == [20.0]
+    assert os.name != "posix" or stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_history_in_the_place_of_another_is_gone_on_with(path: Path) -> None:
+    """As when a copy is put back while a monitor runs."""
+    sink = HistorySink(path, RUN)
+    sink.write(ended(start_s=10.0))
+    old = moved(path)
+    logged(path, ended(start_s=1.0))
+    sink.write(ended(start_s=20.0))
+    sink.close()
+    assert (starts(old), starts(path)) == ([10.0], [1.0, 20.0])
+    assert rows(path, "SELECT run_id, start_s FROM events") == [(1, 1.0), (2, 20.0)]
+
+
+def test_something_else_in_its_place_is_an_error_until_it_is_gone(path: Path) -> None:
+    sink = HistorySink(path, RUN)
+    moved(path)
+    path.write_bytes(b"time,label\n")
+    attempts: list[Callable[[], None]] = [lambda: sink.write(ended()), sink.retry, sink.reopen]
+    for attempt in attempts:
+        with pytest.raises(OSError, match="is not a history of livetag's"):
+            attempt()
+    assert path.read_bytes() == b"time,label\n"
+    path.unlink()
+    sink.retry()
+    sink.close()
+    assert starts(path) == [12.48]
+
+
+def test_a_folder_that_comes_back_has_the_same_history(path: Path) -> None:
+    folder = path.parent / "here"
+    folder.mkdir()
+    path = folder / path.name
+    sink = HistorySink(path, RUN)
+    sink.write(ended(start_s=10.0))
+    folder.rename(folder.with_name("elsewhere"))
+    attempts: list[Callable[[], None]] = [lambda: sink.write(ended()), sink.retry, sink.reopen]
+    for attempt in attempts:
+        with pytest.raises(FileNotFoundError):
+            attempt()
+    assert not folder.exists()
+    folder.with_name("elsewhere").rename(folder)
+    sink.retry()
+    sink.close()
+    assert starts(path) == [10.0, 12.48]
+    assert rows(path, "SELECT count(*) FROM runs") == [(1,)]
+
+
+def test_a_folder_that_is_made_again_has_a_new_history(path: Path) -> None:
+    folder = path.parent / "here"
+    folder.mkdir()
+    path = folder / path.name
+    sink = HistorySink(path, RUN)
+    sink.write(ended(start_s=10.0))
+    shutil.rmtree(folder)
+    with pytest.raises(FileNotFoundError):
+        sink.write(ended(start_s=20.0))
+    folder.mkdir()
+    sink.retry()
+    sink.close()
+    assert starts(path) == [20.0]
+
+
+def test_a_history_that_cannot_be_begun_anew_at_once_is_later(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = HistorySink(path, RUN)
+    path.unlink()
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(livetag.history, "_prepare", full)
+        attempts: list[Callable[[], None]] = [lambda: sink.write(ended()), sink.retry, sink.reopen]
+        for attempt in attempts:
+            with pytest.raises(OSError, match="disk I/O error"):
+                attempt()
+    sink.retry()
+    sink.close()
+    assert starts(path) == [12.48]
+
+
+def test_what_a_sink_would_write_are_events_that_are_wanted_and_gaps(path: Path) -> None:
+    sink = HistorySink(path, RUN, Selection(alerts_only=True))
+    items: list[Item] = [
+        ended(),
+        ended(alert=False),
+        ended().start,
+        heard(1.0),
+        Gap(NOON, 1.0, 1.0, "lapped"),
+    ]
+    assert [sink.writes(item) for item in items] == [True, False, False, False, True]
+    sink.close()
 
 
 def test_a_damaged_history_is_an_error_that_says_so(path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from livetag.errors import LivetagError, UsageError
-from livetag.events import EventAlert, EventEnd, EventStart, Gap, Level, Record
+from livetag.events import EventAlert, EventEnd, EventStart, Gap, Level, Pace, Record
 from livetag.records import as_object
 from livetag.sinks.base import EVERYTHING, Selection
 from livetag.sinks.jsonl import JsonLinesSink
@@ -19,7 +19,8 @@ START = EventStart(Label(69, "/m/0bt9lr", "Dog"), UNIX_TIME, 12.48, 0.97, 0.5, -
 LATE = EventAlert(START, START.label, UNIX_TIME + 0.48, 12.96, 0.98)
 END = EventEnd(START, UNIX_TIME + 2.88, 15.36, 0.99, 0.95, 6, -28.04, True)
 GAP = Gap(UNIX_TIME, 20.0, 0.2100004, "overflow")
-RECORDS: tuple[Record, ...] = (START, LATE, END, GAP)
+PACE = Pace(UNIX_TIME, 30.0, 3.2, 0.96, 2, degraded=True)
+RECORDS: tuple[Record, ...] = (START, LATE, END, GAP, PACE)
 
 
 def written(path: Path, *records: Record, selection: Selection = EVERYTHING) -> list[Any]:
@@ -61,12 +62,12 @@ def test_an_alert_that_came_late_is_written_where_alerts_alone_are(log: Path) ->
     alerts = Selection(alerts_only=True)
     unheard = replace(END, alert=False)
     kinds = [found["type"] for found in written(log, *RECORDS, unheard, selection=alerts)]
-    assert kinds == ["event_alert", "event_end", "gap"]
+    assert kinds == ["event_alert", "event_end", "gap", "pace"]
 
 
-def test_only_classes_that_are_selected_are_written_and_gaps_always(log: Path) -> None:
+def test_only_classes_that_are_selected_are_written_and_gaps_and_pace_always(log: Path) -> None:
     kinds = [found["type"] for found in written(log, *RECORDS, selection=Selection(classes={70}))]
-    assert kinds == ["gap"]
+    assert kinds == ["gap", "pace"]
 
 
 def test_digital_silence_has_no_level_and_its_line_is_json(log: Path) -> None:

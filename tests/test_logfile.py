@@ -1,6 +1,7 @@
 """Log files: whole lines, one file after another by date and size, and nothing lost or spoilt."""
 
 import contextlib
+import errno
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from livetag.appendfile import AppendFile
 from livetag.errors import LivetagError, UsageError
 from livetag.logfile import CODES, LogFile, LogFormat
 
@@ -284,7 +286,7 @@ def test_numbers_mean_nothing_where_size_does_not(tmp_path: Path) -> None:
     assert contents(tmp_path) == {"log.2.csv": "another's\n", "log.csv": "a\n"}
 
 
-@pytest.mark.parametrize("content", ["when,what\n1,Dog\n", "time,what,more\n", "time,wh", "\n"])
+@pytest.mark.parametrize("content", ["when,what\n1,Dog\n", "time,what,more\n", "time,wh\n", "\n"])
 def test_a_file_that_is_something_else_is_refused_and_stays_as_it_is(
     content: str, tmp_path: Path
 ) -> None:
@@ -354,6 +356,14 @@ def test_a_line_cut_short_by_a_crash_is_closed(
     assert path.read_text() == f"{mended}Bell\n"
 
 
+@pytest.mark.parametrize("cut", ["t", "time,wh", "time,what"])
+def test_a_header_cut_short_by_a_crash_is_completed(cut: str, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text(cut)
+    write_all(path, [("Bell", NOON)], HEADED)
+    assert path.read_text() == "time,what\nBell\n"
+
+
 def test_text_that_is_no_utf_8_is_written_as_escapes(tmp_path: Path) -> None:
     write_all(tmp_path / "log", [("caf\udce9 \N{BELL}", NOON)])
     assert (tmp_path / "log").read_text(encoding="utf-8") == "caf\\udce9 \N{BELL}\n"
@@ -409,17 +419,214 @@ def test_a_disk_that_is_full_at_midnight_is_an_error_that_names_the_file(tmp_pat
     log.close()
 
 
+# --- Disks that fill up, files and folders that go away -----------------------------------------
+
+
+@contextlib.contextmanager
+def room_for(more_bytes: int, path: Path) -> Iterator[None]:
+    """The system itself refuses to let a file grow further: what fits is written."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = path.stat().st_size if path.exists() else 0
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + more_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("room", [0, 3, 4])
+def test_a_record_for_which_there_is_no_room_is_in_the_file_once_when_there_is(
+    room: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "log.csv"
+    log = LogFile(path, HEADED, opened_at=NOON)
+    log.write("first", NOON)
+    with room_for(room, path):
+        for _ in range(3):
+            with pytest.raises(OSError, match="File too large"):
+                log.write("second", NOON)
+            assert path.read_text() == "time,what\nfirst\n"
+    log.write("second", NOON)
+    log.close()
+    assert path.read_text() == "time,what\nfirst\nsecond\n"
+
+
+def test_a_header_for_which_there_is_no_room_is_written_when_there_is(tmp_path: Path) -> None:
+    log = LogFile(tmp_path / "%d.csv", HEADED, opened_at=NOON)
+    with room_for(4, tmp_path / "23.csv"):
+        for _ in range(2):
+            with pytest.raises(OSError, match=r"23\.csv: File too large"):
+                log.write("a", NOON + DAY_SECONDS)
+    log.write("a", NOON + DAY_SECONDS)
+    log.close()
+    assert contents(tmp_path) == {"22.csv": "time,what\n", "23.csv": "time,what\na\n"}
+
+
+def test_half_a_record_that_cannot_be_cut_off_is_before_another_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log"
+    log = LogFile(path, PLAIN)
+    log.write("first", NOON)
+
+    def refuse(_: AppendFile) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patch, room_for(3, path):
+        patch.setattr(AppendFile, "_cut_back", lambda _: None)
+        with pytest.raises(OSError, match="File too large"):
+            log.write("second", NOON)
+        patch.setattr(AppendFile, "_cut_back", refuse)
+        with pytest.raises(OSError, match="Read-only"):
+            log.write("second", NOON)
+        assert path.read_text() == "first\nsec"
+    log.write("second", NOON)
+    log.close()
+    assert path.read_text() == "first\nsecond\n"
+
+
+def test_half_a_record_that_another_has_written_behind_costs_it_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log"
+    log = LogFile(path, PLAIN)
+    with monkeypatch.context() as patch, room_for(3, path):
+        patch.setattr(AppendFile, "_cut_back", lambda _: None)
+        with pytest.raises(OSError, match="File too large"):
+            log.write("second", NOON)
+    with path.open("a") as other:
+        other.write("another's\n")
+    log.write("second", NOON)
+    log.close()
+    assert path.read_text() == "secanother's\nsecond\n"
+
+
+def test_a_disk_that_fails_to_take_a_record_has_it_once_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log"
+    log = LogFile(path, PLAIN)
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("livetag.appendfile.sync_file", fail)
+        with pytest.raises(OSError, match="Input/output"):
+            log.write("a", NOON)
+    assert path.read_text() == ""
+    log.write("a", NOON)
+    log.close()
+    assert path.read_text() == "a\n"
+
+
+@pytest.mark.parametrize("synced", [True, False])
+def test_a_record_is_on_the_disk_when_it_is_written_where_that_is_asked_for(
+    synced: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log"
+    found: list[str] = []
+    monkeypatch.setattr("livetag.appendfile.sync_file", lambda _: found.append(path.read_text()))
+    log = LogFile(path, HEADED, synced=synced)
+    log.write("a", NOON)
+    log.close()
+    assert found == (["time,what\n", "time,what\na\n"] if synced else [])
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("log_format", [PLAIN, HEADED, ONE_STREAM])
+def test_a_file_that_is_moved_away_is_followed_by_a_new_one(
+    log_format: LogFormat, told: bool, tmp_path: Path
+) -> None:
+    """As by logrotate, which tells with a signal, or does not."""
+    path = tmp_path / "log"
+    log = LogFile(path, log_format)
+    log.write("a", NOON)
+    log.reopen()  # which changes nothing while all is in its place
+    path.rename(tmp_path / "log.1")
+    header = f"{log_format.header}\n" if log_format.header else ""
+    if told:
+        log.reopen()
+        assert path.read_text() == header
+    log.write("b", NOON)
+    log.close()
+    assert contents(tmp_path) == {"log": f"{header}b\n", "log.1": f"{header}a\n"}
+
+
+def test_a_file_that_is_removed_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    log = LogFile(path, HEADED, max_megabytes=14e-6)
+    log.write("a", NOON)
+    log.write("b", NOON)
+    log.write("c", NOON)
+    (tmp_path / "log.2.csv").unlink()
+    log.write("d", NOON)
+    log.close()
+    assert contents(tmp_path) == {"log.csv": "time,what\na\nb\n", "log.2.csv": "time,what\nd\n"}
+
+
+def test_a_log_in_the_place_of_another_is_gone_on_with_unless_it_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    log = LogFile(path, HEADED)
+    path.unlink()
+    path.write_text("time,what\nanother's\n")
+    log.write("a", NOON)
+    assert path.read_text() == "time,what\nanother's\na\n"
+    path.unlink()
+    path.write_text("milk,eggs\n")
+    with pytest.raises(OSError, match="is not a log of livetag's"):
+        log.write("b", NOON)
+    path.unlink()
+    log.write("b", NOON)
+    log.close()
+    assert path.read_text() == "time,what\nb\n"
+
+
+def test_a_folder_that_goes_away_is_not_made_again_and_the_record_waits(tmp_path: Path) -> None:
+    folder, away = tmp_path / "logs", tmp_path / "away"
+    folder.mkdir()
+    log = LogFile(folder / "log", PLAIN)
+    log.write("a", NOON)
+    folder.rename(away)
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError) as caught:
+            log.write("b", NOON)
+        assert caught.value.strerror == "No such file or directory"
+    with pytest.raises(FileNotFoundError):
+        log.reopen()
+    assert not folder.exists()
+    away.rename(folder)
+    log.write("b", NOON)
+    assert (folder / "log").read_text() == "a\nb\n"
+    folder.rename(away)
+    folder.mkdir()
+    log.write("c", NOON)
+    log.close()
+    assert contents(tmp_path) == {"away/log": "a\nb\n", "logs/log": "c\n"}
+
+
+def test_a_folder_that_a_date_names_is_made_again(tmp_path: Path) -> None:
+    log = LogFile(tmp_path / "%m" / "log", PLAIN, opened_at=NOON)
+    (tmp_path / "11" / "log").unlink()
+    (tmp_path / "11").rmdir()
+    log.write("a", NOON)
+    log.close()
+    assert contents(tmp_path) == {"11/log": "a\n"}
+
+
 def test_a_folder_that_vanishes_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     folder = tmp_path / "logs"
     folder.mkdir()
     log = LogFile(folder / "%m" / "%d.csv", PLAIN, max_megabytes=1.0, opened_at=NOON)
     log.write("a", NOON)
     folder.rename(tmp_path / "elsewhere")
-    log.write("b", NOON + 1)  # the file is open, wherever it is now
+    with pytest.raises(OSError, match=r"22\.csv: No such file"):
+        log.write("b", NOON + 1)
     with pytest.raises(OSError, match=r"23\.csv: No such file"):
         log.write("c", NOON + DAY_SECONDS)
     log.close()
-    assert contents(tmp_path) == {"elsewhere/11/22.csv": "a\nb\n"}
+    assert contents(tmp_path) == {"elsewhere/11/22.csv": "a\n"}
 
 
 def test_what_cannot_be_opened_is_an_error_with_the_reason(tmp_path: Path) -> None:

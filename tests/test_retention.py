@@ -260,16 +260,50 @@ def test_the_sound_has_its_name_before_the_sidecar_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rename = Path.rename
+    found: list[set[str]] = []
 
-    def crash(path: Path, target: Path) -> Path:
+    def noted(path: Path, target: Path) -> Path:
+        result = rename(path, target)
+        found.append(kept(tmp_path))
+        return result
+
+    monkeypatch.setattr(Path, "rename", noted)
+    store(tmp_path, "name", ".flac", b"sound", {})
+    assert found == [{"name.flac", ".name.json.part"}, {"name.flac", "name.json"}]
+
+
+def test_a_clip_outlives_a_power_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its content is on the disk before it has its name, and then its name is."""
+    synced: list[tuple[Path | None, set[str]]] = []
+    monkeypatch.setattr(os, "fsync", lambda _: synced.append((None, kept(tmp_path))))
+    monkeypatch.setattr(
+        "livetag.retention.sync_folder", lambda folder: synced.append((folder, kept(tmp_path)))
+    )
+    store(tmp_path, "name", ".flac", b"sound", {})
+    assert synced == [
+        (None, {".name.json.part", ".name.flac.part"}),
+        (None, {".name.json.part", "name.flac"}),
+        (tmp_path, {"name.json", "name.flac"}),
+    ]
+
+
+def test_a_sound_whose_sidecar_cannot_be_written_is_not_there_twice_when_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def broken(path: Path, target: Path) -> Path:
         if target.suffix == ".json":
             raise OSError(5, "Input/output error")
         return rename(path, target)
 
-    monkeypatch.setattr(Path, "rename", crash)
-    with pytest.raises(OSError, match="Input/output"):
-        store(tmp_path, "name", ".flac", b"sound", {})
-    assert kept(tmp_path) == {"name.flac"}
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", broken)
+        with pytest.raises(OSError, match="Input/output"):
+            store(tmp_path, "name", ".flac", b"sound", {})
+    assert kept(tmp_path) == set()
+    store(tmp_path, "name", ".flac", b"sound", {})
+    assert kept(tmp_path) == files("name")
 
 
 def test_a_missing_folder_is_made_with_its_parents_for_its_owner_alone(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ for in all windows that overlap any of the clip, pre- and post-roll included, so
 the windows that begin before its end are scored. A window whose scores never came here counts as
 one that holds it. With a hop longer than the window, the audio between windows is scored by none:
 there `never_with` cannot see all that a clip holds.
+
+A clip that could not be written is kept in memory, encoded, until it can be.
 """
 
 import math
@@ -13,6 +15,7 @@ from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,10 +25,11 @@ from livetag.events import AudioBlock, EventEnd, EventStart, FloatArray, Gap, It
 from livetag.records import as_object, iso_time, rounded
 from livetag.retention import clip_name, keep_within, make_folder, store
 from livetag.schema import Clips
-from livetag.sinks.base import Selection
+from livetag.sinks.base import LeftOutError, Selection
 
 _MARGIN_SECONDS = 1.0  # of history beyond what is asked for: the resampler holds audio back
 _CHECK_SECONDS = 3_600.0  # between looks at the clips' ages while none is written
+_MOST_KEPT_BYTES = 50_000_000  # of clips that could not be written
 
 
 @dataclass(slots=True, eq=False)
@@ -65,6 +69,15 @@ class _Clip:
             for block in self.blocks
             if block.first_sample < self.end
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """A clip as it is written: its name without suffix, its sound, its sidecar's fields."""
+
+    name: str
+    sound: bytes
+    fields: dict[str, Any]
 
 
 class ClipSink:
@@ -124,15 +137,21 @@ class ClipSink:
         self._next_window_s = 0.0
         self._tidy = tidy
         self._checked_at = time.time()
+        self._unwritten: deque[_Encoded] = deque()
+        self._left_out = 0
         make_folder(folder)
         try:
-            self._keep_within(self._checked_at)
+            self._keep_within()
         except OSError as error:
             raise LivetagError(
                 f"the clips in {folder} cannot be kept in bounds: {error.strerror}"
             ) from error
 
+    def writes(self, item: Item) -> bool:
+        return isinstance(item, EventEnd) and self._selection.wants(item)
+
     def write(self, item: Item) -> None:
+        failing = bool(self._unwritten)
         match item:
             case AudioBlock():
                 self._hear(item)
@@ -144,10 +163,36 @@ class ClipSink:
                 self._finish(item)
             case Gap():
                 self._break_off()
+        # From here on it may fail: the audio is taken.
+        if self._left_out:
+            left_out, self._left_out = self._left_out, 0
+            raise LeftOutError(left_out, "no memory for more clips")
+        if self._unwritten and not failing:
+            self.retry()
+        elif isinstance(item, EventEnd) and item.end_time - self._checked_at > _CHECK_SECONDS:
+            self._checked_at = item.end_time
+            self._keep_within()
+
+    def retry(self) -> None:
+        """Write the clips that wait, the oldest first, and remove what is too old or too much."""
+        while self._unwritten:
+            clip = self._unwritten[0]
+            store(self._folder, clip.name, f".{self._settings.format}", clip.sound, clip.fields)
+            self._unwritten.popleft()
+        self._keep_within()
+
+    def reopen(self) -> None:
+        """Make the folder again, where somebody has moved it away."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def close(self) -> None:
         """Write what ended events have until now."""
         self._break_off()
+        try:
+            self.retry()
+        except OSError as error:
+            lost = len(self._unwritten) + self._left_out
+            raise LeftOutError(lost, error.strerror or str(error)) from error
 
     def _hear(self, block: AudioBlock) -> None:
         if block.first_sample != self._next_sample:
@@ -205,8 +250,6 @@ class ClipSink:
             clip.end = min(clip.end, end)
             self._ended.append(clip)
             self._settle()
-        if record.end_time - self._checked_at > _CHECK_SECONDS:
-            self._keep_within(record.end_time)
 
     def _break_off(self) -> None:
         """The audio is interrupted: no clip goes on beyond here, and none begins before."""
@@ -227,9 +270,10 @@ class ClipSink:
         for clip in due:
             allowed = clip.never_s * self._rate_hz >= clip.end
             if allowed and clip.record is not None and clip.end > clip.begin:
-                self._store(clip, clip.record)
+                self._keep(clip, clip.record)
 
-    def _store(self, clip: _Clip, record: EventEnd) -> None:
+    def _keep(self, clip: _Clip, record: EventEnd) -> None:
+        """Encode a clip, to be written."""
         sound = encoded(clip.samples(), self._rate_hz, self._settings.format)
         start = record.start
         before_s = start.start_s - clip.begin_s
@@ -243,14 +287,18 @@ class ClipSink:
             "pre_roll_seconds": rounded(max(0.0, before_s)),
             "truncated": clip.end < self._sample(record.end_s),
         }
-        name = clip_name(start.time, start.label.name)
-        store(self._folder, name, f".{self._settings.format}", sound, fields)
-        self._keep_within(record.end_time)
+        self._checked_at = record.end_time
+        kept_bytes = sum(len(waiting.sound) for waiting in self._unwritten)
+        if kept_bytes and kept_bytes + len(sound) > _MOST_KEPT_BYTES:
+            self._left_out += 1
+        else:
+            name = clip_name(start.time, start.label.name)
+            self._unwritten.append(_Encoded(name, sound, fields))
 
-    def _keep_within(self, now: float) -> None:
-        self._checked_at = now
+    def _keep_within(self) -> None:
         if self._tidy:
-            keep_within(self._folder, self._settings.keep_days, self._settings.keep_megabytes, now)
+            settings = self._settings
+            keep_within(self._folder, settings.keep_days, settings.keep_megabytes, self._checked_at)
 
     def _pending(self) -> list[_Clip]:
         return [*self._open.values(), *self._ended]

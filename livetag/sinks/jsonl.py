@@ -1,8 +1,8 @@
-"""The record log: one JSON object a line for each start, late alert, end and gap."""
+"""The record log: one JSON object a line for each record."""
 
 import re
 
-from livetag.events import EventAlert, EventEnd, EventStart, Gap, Record
+from livetag.events import EventAlert, EventEnd, EventStart, Gap, Pace, Record
 from livetag.logfile import LogFormat
 from livetag.records import as_json
 from livetag.sinks.base import TextLogSink
@@ -11,7 +11,7 @@ from livetag.sinks.base import TextLogSink
 class JsonLinesSink(TextLogSink[Record]):
     """Appends to a log of JSON lines, the objects of `--json`."""
 
-    takes = (EventStart, EventAlert, EventEnd, Gap)
+    takes = (EventStart, EventAlert, EventEnd, Gap, Pace)
     log_format = LogFormat(first_line=re.compile(r"\{"))
 
     def _line(self, record: Record) -> str:
