@@ -14,9 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from livetag.errors import UsageError
+from livetag.files import read_regular
 from livetag.resources import PRESETS_DIR
 from livetag.schema import KEYS, LIST_KEYS, TABLE_KEYS, Config, convert
 
+MOST_BYTES = 512 << 10
+"""Of a configuration: a rule with every key for each of the classes has a third of it."""
+_MOST_DOTS = 100  # in one line
 ENVIRONMENT_PREFIX = "LIVETAG_"
 _OTHER_VARIABLES = {"LIVETAG_CONFIG", "LIVETAG_CACHE_DIR", "LIVETAG_DEBUG"}
 _LIST_SEPARATOR = ";"  # display names hold commas
@@ -39,14 +43,26 @@ class Loaded:
 def read_file(path: Path) -> dict[str, Any]:
     """The keys of a TOML file, checked. Raises `UsageError`."""
     try:
-        with path.open("rb") as file:
-            table = tomllib.load(file)
+        table = tomllib.loads(_text(read_regular(path, MOST_BYTES)))
     except OSError as error:
         raise UsageError(f"the configuration {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise UsageError(f"the configuration {path} is nested too deeply") from error
+    except ValueError as error:  # not TOML, not UTF-8, or an integer with thousands of digits
         raise UsageError(f"the configuration {path} is not TOML: {error}") from error
     convert(table, str(path))
     return table
+
+
+def _text(content: bytes) -> str:
+    """A file's text, when tomllib can take it: its work grows with the square of a key's dots.
+
+    Raises `ValueError`.
+    """
+    for number, line in enumerate(content.split(b"\n"), 1):
+        if line.count(b".") > _MOST_DOTS:
+            raise ValueError(f"line {number} has more than {_MOST_DOTS} dots: make it several")
+    return content.decode("utf-8-sig")  # some editors begin a file with a mark
 
 
 def find_file(name: str) -> Path:

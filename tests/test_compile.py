@@ -6,7 +6,9 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import pytest
 from livetag.errors import ModelError
 from livetag.events import FloatArray
 from livetag.yamnet import compile as compile_room
+from livetag.yamnet.arrays import read_arrays
 from livetag.yamnet.classifier import LiteRTClassifier, Prediction
 from livetag.yamnet.compile import (
     MAX_DIFFERENCE,
@@ -28,7 +31,7 @@ from livetag.yamnet.compile import (
     main,
     obtain_model,
 )
-from livetag.yamnet.weights import Weights, read_arrays
+from livetag.yamnet.weights import Weights
 
 Copy = Callable[[Path], Path]
 
@@ -268,3 +271,142 @@ def test_a_compiling_process_that_is_killed_is_not_explained_by_what_tensorflow_
     with pytest.raises(ModelError, match=r"status -9: is memory short") as caught:
         obtain_model(None, tmp_path, quiet, lambda _: None)
     assert "trackable_obj" not in str(caught.value)
+
+
+# What the cache and the compiling process are not trusted with
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"parameters": "many"},
+        {"max_difference": "1e-5"},
+        {"max_difference": None},
+        {"weights_published": 1},
+        {"sha256": ["a"]},
+        {"tensorflow": {}},
+        {"more": 1},
+        {"weights_sha256": "0" * 64},
+    ],
+)
+def test_a_report_with_other_fields_types_or_weights_is_damaged(
+    copy: Copy, compiled: CompiledModel, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    path = copy(tmp_path).with_suffix(".json")
+    values = dataclasses.asdict(compiled.report)
+    assert cached_model(tmp_path, compiled.report.weights_sha256) is not None
+    path.write_text(json.dumps(values | change), encoding="utf-8")
+    assert cached_model(tmp_path, compiled.report.weights_sha256) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "null", "[]", "3", '{"sha256": 1}', "[" * 100_000, "\0", "NaN"]
+)
+def test_what_is_no_report_is_damaged(
+    copy: Copy, compiled: CompiledModel, tmp_path: Path, text: str
+) -> None:
+    copy(tmp_path).with_suffix(".json").write_text(text, encoding="utf-8")
+    assert cached_model(tmp_path, compiled.report.weights_sha256) is None
+
+
+@pytest.mark.parametrize("suffix", [".tflite", ".json"])
+def test_a_compiled_model_or_a_report_that_is_a_link_is_not_used(
+    copy: Copy, compiled: CompiledModel, tmp_path: Path, suffix: str
+) -> None:
+    path = copy(tmp_path / "cache").with_suffix(suffix)
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    assert cached_model(tmp_path / "cache", compiled.report.weights_sha256) is None
+
+
+def test_a_compiled_model_far_too_large_is_not_read(
+    copy: Copy, compiled: CompiledModel, tmp_path: Path
+) -> None:
+    with copy(tmp_path).open("r+b") as file:
+        file.truncate(1 << 40)
+    assert cached_model(tmp_path, compiled.report.weights_sha256) is None
+
+
+def test_a_cache_that_is_a_link_gives_no_model_but_an_error(copy: Copy, tmp_path: Path) -> None:
+    copy(tmp_path / "elsewhere")
+    (tmp_path / "cache").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ModelError, match=r"is a link.*LIVETAG_CACHE_DIR"):
+        find_model(None, tmp_path / "cache")
+
+
+def test_another_network_is_refused() -> None:
+    import tensorflow as tf
+
+    spec = tf.TensorSpec((1, 96, 64), tf.float32)
+    double = tf.function(lambda patch: 2 * patch, input_signature=[spec]).get_concrete_function()
+    content = bytes(tf.lite.TFLiteConverter.from_concrete_functions([double]).convert())
+    with pytest.raises(ModelError, match=r"is not YAMNet: it has no tensor of the shape \(1, 521"):
+        LiteRTClassifier(content)
+
+
+def test_a_network_that_cannot_run_is_an_error(
+    compiled: CompiledModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = LiteRTClassifier(compiled.content)
+
+    def invoke() -> None:
+        raise RuntimeError("node 7 failed to invoke")
+
+    monkeypatch.setattr(classifier._interpreter, "invoke", invoke)
+    with pytest.raises(ModelError, match="cannot run: node 7"):
+        classifier(np.zeros((96, 64), np.float32))
+
+
+def ended(status: int, stderr: str = "") -> Callable[..., subprocess.CompletedProcess[str]]:
+    done = subprocess.CompletedProcess([], status, stdout="", stderr=stderr)
+    return lambda *_, **__: done
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(-11, r"status -11: is memory short\?"), (-6, r"status -6: is memory short\?"), (1, "boom")],
+)
+def test_a_compiling_process_that_crashes_is_an_error_that_says_what_to_do(
+    status: int, reason: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.h5"
+    mine.write_bytes(b"mine")
+    stderr = "Traceback (most recent call last):\nboom" if status > 0 else ""
+    monkeypatch.setattr(subprocess, "run", ended(status, stderr))
+    with pytest.raises(ModelError, match=rf"{reason}.*--weights.*leave them out") as caught:
+        obtain_model(mine, tmp_path / "cache", quiet, lambda _: None)
+    assert caught.value.exit_code == 4
+    assert "Traceback" not in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="the system has no alarm")
+def test_weights_that_cannot_be_read_to_an_end_are_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.h5"
+    mine.write_bytes(b"mine")
+    monkeypatch.setattr(subprocess, "run", ended(-signal.SIGALRM))
+    with pytest.raises(ModelError, match="could not be read within 120 s"):
+        obtain_model(mine, tmp_path / "cache", quiet, lambda _: None)
+
+
+def test_a_compiling_process_that_does_not_end_is_ended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.h5"
+    mine.write_bytes(b"mine")
+    monkeypatch.setattr(compile_room, "_COMPILING_SECONDS", 0.0)
+    with pytest.raises(ModelError, match=r"was not compiled within 0 minutes.*--weights"):
+        obtain_model(mine, tmp_path / "cache", quiet, lambda _: None)
+    assert names(tmp_path / "cache") == {"lock"}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="others do not keep to the limit")
+def test_the_compiling_process_has_a_bound_for_its_memory() -> None:
+    program = "from livetag.yamnet.compile import _limit_memory\n_limit_memory()\n"
+    for size, status in ((1 << 30, 0), (5 << 30, 1)):
+        take = f"import mmap\nmmap.mmap(-1, {size}, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)"
+        done = subprocess.run(
+            [sys.executable, "-c", program + take], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == status, done.stderr

@@ -23,7 +23,7 @@ from livetag.yamnet.params import Params
 PLAIN_KEYS = tuple(key for key in KEYS if key not in TABLE_KEYS)
 FILE_KEYS = {
     *("release", "confirm", "sure", "short", "short_threshold", "hold_seconds", "max_seconds"),
-    "cooldown_seconds",
+    *("cooldown_seconds", "stall_seconds", "zeros_seconds"),
     *("unless", "min_level_dbfs", "hours", "watch", "ignore", *TABLE_KEYS),
 }
 """Keys that no option sets."""
@@ -225,6 +225,75 @@ def test_a_file_that_is_not_there_is_an_error_that_lists_the_presets(tmp_path: P
         assert ", ".join(PRESETS) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("x = " + "[" * 100_000, "is nested too deeply"),
+        ("x = " + "{a=" * 100_000, "is nested too deeply"),
+        ("groups = " + "[" * 500 + "]" * 500, "is nested too deeply"),
+        ("rate = " + "9" * 5_000, "is not TOML"),
+        (".".join(["a"] * 200_000) + " = 1", r"is not TOML: line 1 has more than 100 dots"),
+        ("top = 1\n[" + ".".join(["a"] * 102) + "]", r"line 2 has more than 100 dots"),
+        ("# " + "x" * 600_000, "cannot be read: it is larger than 512 KiB"),
+        ("csv = '\0'", "is not TOML"),
+        ('csv = "\\u0000"', "csv: a null character cannot stand here"),
+        ("csv = '" + "x" * 5_000 + "'", "csv: Expected str of length <= 4096"),
+        ("alert = ['" + "x" * 5_000 + "']", "alert.*: Expected str of length <= 256"),
+        ("x" * 100_000 + " = 1", r"there is no key 'x{80}'"),
+        ('[[rule]]\n"\\u001b[31m" = 1', r"unknown field \?\[31m"),
+        ("[[sink]]\nkind = 'csv'\npath = 'x'\n" * 65, "sink: Expected array of length <= 64"),
+        ("[[rule]]\nlabel = 'Dog'\n" * 2_001, "rule: Expected array of length <= 2000"),
+        ("[groups]\n" + "".join(f"g{n} = []\n" for n in range(1_001)), "groups: Expected object"),
+    ],
+    ids=range(16),
+)
+def test_a_file_that_attacks_is_refused_in_a_few_words(
+    text: str, reason: str, tmp_path: Path
+) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(UsageError, match=reason) as caught:
+        read_file(path)
+    assert str(path) in str(caught.value)
+    assert len(str(caught.value)) < 1_500
+    assert caught.value.exit_code == 2
+
+
+def test_a_file_of_a_terabyte_is_refused_without_being_read(tmp_path: Path) -> None:
+    path = tmp_path / "huge.toml"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(UsageError, match="larger than 512 KiB"):
+        read_file(path)
+
+
+@pytest.mark.parametrize("key", ["threshold", "hold_seconds", "min_level_dbfs", "stall_seconds"])
+@pytest.mark.parametrize("value", ["nan", "-nan", "inf", "-inf", "1e999"])
+def test_what_is_no_finite_number_is_out_of_every_range(
+    key: str, value: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=rf"{key}: Expected float"):
+        read_file(written(tmp_path, f"{key} = {value}"))
+    with pytest.raises(UsageError, match=variable(key)):
+        load(None, {}, {variable(key): value})
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "my.toml"
+    path.write_bytes(b"\xef\xbb\xbftop = 3\r\n")
+    assert read_file(path) == {"top": 3}
+
+
+def test_a_rule_with_every_key_for_every_class_fits(labels: ClassMap, tmp_path: Path) -> None:
+    rule = (
+        "[[rule]]\nlabel = '{}'\nalert = 'listed'\nthreshold = 0.35\nrelease = 0.15\n"
+        "confirm = [2, 3]\nsure = 0.65\nhold_seconds = 3.5\nmax_seconds = 600.0\n"
+        "cooldown_seconds = 10.5\nunless = ['Music', 'Speech']\nmin_level_dbfs = -45.5\n"
+        "hours = '22:00-07:00'\n"
+    )
+    path = written(tmp_path, "".join(rule.format(label.index) for label in labels))
+    assert len(loaded(path).rule) == 521
+
+
 def test_a_file_that_cannot_be_read_is_an_error_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No such file"):
         read_file(tmp_path / "gone.toml")
@@ -258,6 +327,9 @@ VARIABLES: dict[str, tuple[str, Any]] = {
     "since": ("2026-11-22", "2026-11-22"),
     "rate": ("44100", 44_100),
     "channels": ("2", 2),
+    "stall_seconds": ("3.5", 3.5),
+    "zeros_seconds": ("60", 60.0),
+    "require_device": ("90", 90.0),
     "duration_seconds": ("1.5", 1.5),
     "patch_hop_seconds": ("0.24", 0.24),
     "threshold": ("0.25", 0.25),

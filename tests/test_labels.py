@@ -7,6 +7,7 @@ import pytest
 
 from livetag.errors import LivetagError, UsageError
 from livetag.resources import CLASS_MAP_PATH
+from livetag.yamnet import labels as labels_room
 from livetag.yamnet.labels import ClassMap, read_class_map
 
 # Of yamnet_class_map.csv in tensorflow/models, research/audioset/yamnet.
@@ -74,6 +75,14 @@ def test_what_is_like_no_name_is_refused_without_a_proposal(labels: ClassMap, te
         ("index,mid,display_name\n", "missing"),
         ("index,name\n0,A\n", "cannot be read"),
         ("index,mid,display_name\nfirst,/m/a,A\n", "cannot be read"),
+        ("", "missing"),
+        ("index,mid,display_name\n0,/m/a\n", "missing"),
+        ("index,mid,display_name\n0,/m/a,\n", "missing"),
+        ("index,mid,display_name\n0,/m/a,A\n,,\n", "cannot be read"),
+        ("index,mid,display_name\n0,/m/a,'" + "x" * 200_000, "cannot be read"),
+        ('index,mid,display_name\n0,/m/a,"A\n', "cannot be read"),
+        ("index,mid,display_name\n" + "9" * 5_000 + ",/m/a,A\n", "cannot be read"),
+        ("x" * 2_000_000, "larger than 1 MiB"),
     ],
 )
 def test_a_class_map_that_is_not_whole_is_refused(
@@ -94,3 +103,27 @@ def test_the_class_map_stands_once_in_the_tree() -> None:
         if not hidden and path.is_file() and path.read_bytes().count(b"/m/") > 300:
             copies.append(path)
     assert copies == [REPOSITORY / "yamnet_class_map.csv"]
+
+
+def test_a_class_map_of_no_text_and_one_that_is_no_file_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "map.csv"
+    path.write_bytes(b"\xff\xfe\0\0")
+    for wrong in (path, tmp_path, tmp_path / "none.csv"):
+        with pytest.raises(LivetagError, match="cannot be read"):
+            read_class_map(wrong)
+
+
+def test_a_class_map_with_fewer_classes_than_scores_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "map.csv"
+    path.write_text("index,mid,display_name\n0,/m/a,A\n", encoding="utf-8")
+    monkeypatch.setattr(labels_room, "CLASS_MAP_PATH", path)
+    with pytest.raises(LivetagError, match="has 1 classes: reinstall livetag"):
+        labels_room.class_map.__wrapped__()
+
+
+def test_a_name_of_any_length_is_told_in_a_few_words(labels: ClassMap) -> None:
+    with pytest.raises(UsageError) as caught:
+        labels.find("x" * 100_000)
+    assert len(str(caught.value)) < 300

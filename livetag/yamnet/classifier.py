@@ -1,15 +1,18 @@
 """What turns a log-mel patch into scores: LiteRT, which runs, and Keras, the reference."""
 
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from livetag.errors import ModelError
 from livetag.stderr import native_stderr_silenced
+from livetag.yamnet.arrays import read_arrays
 from livetag.yamnet.features import FloatArray
 from livetag.yamnet.params import Params
-from livetag.yamnet.weights import Weights, read_arrays
+from livetag.yamnet.weights import Weights
+
+EMBEDDING_SIZE = 1_024
 
 
 class Prediction(NamedTuple):
@@ -40,21 +43,34 @@ class LiteRTClassifier:
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"the compiled model cannot be loaded: {error}") from error
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        outputs = self._interpreter.get_output_details()
-        by_size = {int(np.prod(detail["shape"])): detail["index"] for detail in outputs}
-        try:
-            self._scores, self._embedding = by_size[521], by_size[1024]
-        except KeyError as error:
-            raise ModelError("the compiled model is not YAMNet: its outputs differ") from error
+        params = Params()
+        inputs, outputs = (
+            self._interpreter.get_input_details(),
+            self._interpreter.get_output_details(),
+        )
+        self._input = _tensor(inputs, (1, params.patch_frames, params.mel_bands))
+        self._scores = _tensor(outputs, (1, params.num_classes))
+        self._embedding = _tensor(outputs, (1, EMBEDDING_SIZE))
 
     def __call__(self, patch: FloatArray) -> Prediction:
+        """Score one patch. Raises `ModelError` where the model cannot run."""
         interpreter = self._interpreter
         interpreter.tensor(self._input)()[0] = patch
-        interpreter.invoke()
+        try:
+            interpreter.invoke()
+        except RuntimeError as error:
+            raise ModelError(f"the compiled model cannot run: {error}") from error
         return Prediction(
             interpreter.get_tensor(self._scores)[0], interpreter.get_tensor(self._embedding)[0]
         )
+
+
+def _tensor(details: list[dict[str, Any]], shape: tuple[int, ...]) -> int:
+    """Where the tensor of a shape is, float32. Raises `ModelError` where there is none."""
+    for detail in details:
+        if tuple(detail["shape"]) == shape and detail["dtype"] is np.float32:
+            return int(detail["index"])
+    raise ModelError(f"the compiled model is not YAMNet: it has no tensor of the shape {shape}")
 
 
 class KerasClassifier:

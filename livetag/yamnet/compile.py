@@ -4,18 +4,20 @@ Compiling runs in a process of its own (`python -m livetag.yamnet.compile`): Ten
 seconds to import and hundreds of megabytes, which the program that listens never pays for.
 """
 
+import contextlib
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
+from livetag.cache import cache_lock, read_cached, write_cached
 from livetag.errors import LivetagError, ModelError
 from livetag.yamnet.classifier import KerasClassifier, LiteRTClassifier
 from livetag.yamnet.features import log_mel_spectrogram, patches
@@ -24,13 +26,17 @@ from livetag.yamnet.weights import (
     PUBLISHED,
     Progress,
     Weights,
-    cache_lock,
     inspect,
     obtain_weights,
 )
 
 MAX_DIFFERENCE = 1e-4  # of any score or embedding value between LiteRT and Keras
 _FORMAT = 1  # raised when what is compiled changes, so that older files are not used
+_MOST_MODEL_BYTES = 64 << 20  # the model has 15 MB
+_MOST_REPORT_BYTES = 64 << 10
+_MOST_MEMORY_BYTES = 4 << 30  # of the compiling process; TensorFlow takes less than one
+_READING_SECONDS = 120  # it takes one
+_COMPILING_SECONDS = 900.0  # it takes 10 s here, and minutes on a small machine
 
 
 @dataclass(frozen=True)
@@ -61,16 +67,33 @@ def compiled_path(cache: Path, weights_sha256: str) -> Path:
 
 
 def cached_model(cache: Path, weights_sha256: str) -> CompiledModel | None:
-    """The compiled model of these weights in the cache; None where it is missing or damaged."""
+    """The compiled model of these weights in the cache; None where it is missing or damaged.
+
+    Raises `ModelError` where the cache is not safe to use.
+    """
     path = compiled_path(cache, weights_sha256)
     try:
-        content = path.read_bytes()
-        report = Report(**json.loads(path.with_suffix(".json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        content = read_cached(cache, path.name, _MOST_MODEL_BYTES)
+        text = read_cached(cache, path.with_suffix(".json").name, _MOST_REPORT_BYTES)
+        report = read_report(text)
+    except (OSError, ValueError):
         return None
     if hashlib.sha256(content).hexdigest() != report.sha256:
         return None
-    return CompiledModel(path, content, report)
+    return CompiledModel(path, content, report) if report.weights_sha256 == weights_sha256 else None
+
+
+def read_report(text: bytes) -> Report:
+    """A report as it stands beside a model. Raises `ValueError` for anything else."""
+    try:
+        values = json.loads(text)
+        report = Report(**values)
+    except (RecursionError, TypeError) as error:
+        raise ValueError(f"it is no report: {error}") from error
+    for field in fields(Report):
+        if type(values[field.name]) is not field.type:
+            raise ValueError(f"{field.name} is of another type")
+    return report
 
 
 def find_model(named: Path | None, cache: Path) -> CompiledModel | None:
@@ -86,13 +109,13 @@ def obtain_model(
     """The compiled model, made first where it is missing. Raises `ModelError`.
 
     `named`: weights the user chose, or None for the published ones. `say` is told, once, that
-    the model is being compiled.
+    the model is being compiled, and where another process keeps this one waiting.
     """
     ready = find_model(named, cache)
     if ready is not None:
         return ready
-    weights = obtain_weights(named, cache, progress)
-    with cache_lock(cache):
+    weights = obtain_weights(named, cache, progress, say)
+    with cache_lock(cache, say):
         ready = cached_model(cache, weights.sha256)  # another process may have been faster
         if ready is None:
             say("Compiling the model, once for this machine: this takes up to a minute.")
@@ -109,12 +132,30 @@ def _compile_in_process(weights: Weights, target: Path) -> None:
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "CUDA_VISIBLE_DEVICES": "-1",
         "PYTHONSAFEPATH": "1",  # a keras.py in the current folder is not the user's Keras
+        "HDF5_PLUGIN_PRELOAD": "::",  # HDF5 loads no library that a file asks for
     }
-    done = subprocess.run(
-        command, check=False, capture_output=True, text=True, errors="replace", env=environment
-    )
+    try:
+        done = subprocess.run(
+            command,
+            check=False,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=environment,
+            timeout=_COMPILING_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ModelError(
+            f"the model was not compiled within {_COMPILING_SECONDS / 60:g} minutes. {_ADVICE}"
+        ) from error
     if done.returncode != 0:
         raise ModelError(f"the model could not be compiled: {_reason(done)}")
+
+
+_ADVICE = (
+    "Try again when the machine is less busy; weights of your own (--weights, LIVETAG_WEIGHTS) may "
+    "be damaged: leave them out to use the published ones."
+)
 
 
 def _reason(done: subprocess.CompletedProcess[str]) -> str:
@@ -126,9 +167,11 @@ def _reason(done: subprocess.CompletedProcess[str]) -> str:
     own = [line.removeprefix("livetag: ") for line in lines if line.startswith("livetag: ")]
     if own:
         return own[-1]
+    if hasattr(signal, "SIGALRM") and done.returncode == -signal.SIGALRM:
+        return f"its weights could not be read within {_READING_SECONDS} s. {_ADVICE}"
     if done.returncode < 0 or not lines:
-        return f"its process ended with status {done.returncode}: is memory short?"
-    return lines[-1]
+        return f"its process ended with status {done.returncode}: is memory short? {_ADVICE}"
+    return f"{lines[-1]}. {_ADVICE}"
 
 
 def compile_model(weights: Weights, target: Path) -> Report:
@@ -139,7 +182,8 @@ def compile_model(weights: Weights, target: Path) -> Report:
     import keras
     import tensorflow as tf
 
-    reference = KerasClassifier(weights)
+    with _ending_process_after(_READING_SECONDS):
+        reference = KerasClassifier(weights)
     content = _convert(reference)
     difference = _max_difference(reference, LiteRTClassifier(content))
     if not difference <= MAX_DIFFERENCE:
@@ -157,9 +201,26 @@ def compile_model(weights: Weights, target: Path) -> Report:
         tensorflow=str(tf.__version__),
         keras=str(keras.__version__),
     )
-    _write_atomically(target, content)
-    _write_atomically(target.with_suffix(".json"), json.dumps(asdict(report), indent=2).encode())
+    write_cached(target, content)
+    write_cached(target.with_suffix(".json"), json.dumps(asdict(report), indent=2).encode())
     return report
+
+
+@contextlib.contextmanager
+def _ending_process_after(seconds: int) -> Iterator[None]:
+    """End this process where what is within takes longer: damaged HDF5 has endless loops in store.
+
+    Nothing else interrupts them. Windows has no such alarm, and waits for the whole time limit.
+    """
+    if not hasattr(signal, "SIGALRM"):
+        yield
+        return
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
 
 
 def _convert(reference: KerasClassifier) -> bytes:
@@ -195,21 +256,6 @@ def _max_difference(reference: KerasClassifier, compiled: LiteRTClassifier) -> f
     return largest
 
 
-def _write_atomically(target: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all."""
-    handle, name = tempfile.mkstemp(prefix=".write-", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)  # others may share the cache
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink()
-        raise
-
-
 def main(weights_path: str, target: str) -> int:
     """The compiling process: exit code 0, or a message on stderr and 4."""
     try:
@@ -220,5 +266,17 @@ def main(weights_path: str, target: str) -> int:
     return 0
 
 
+def _limit_memory() -> None:
+    """Let a file that claims more than there is end this process, and not the machine."""
+    with contextlib.suppress(ImportError, OSError, ValueError):  # no such limits on Windows
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_DATA)
+        unlimited = most == resource.RLIM_INFINITY
+        bound = _MOST_MEMORY_BYTES if unlimited else min(most, _MOST_MEMORY_BYTES)
+        resource.setrlimit(resource.RLIMIT_DATA, (bound, most))
+
+
 if __name__ == "__main__":
+    _limit_memory()
     sys.exit(main(*sys.argv[1:]))

@@ -48,7 +48,7 @@ def _stft_window(params: Params) -> FloatArray:
     a ten-millionth of the peak, log-mel is off by 0.003. Hence a file; `python tests/golden.py`
     rewrites it.
     """
-    window: FloatArray = np.load(ASSETS_DIR / "stft_window.npy")
+    window: FloatArray = np.load(ASSETS_DIR / "stft_window.npy", allow_pickle=False)
     if window.shape != (params.stft_window_samples,):
         raise ValueError(f"the STFT window holds {window.shape} values: reinstall livetag")
     return window

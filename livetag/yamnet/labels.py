@@ -2,6 +2,7 @@
 
 import csv
 import difflib
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from livetag.errors import LivetagError, UsageError
+from livetag.files import read_regular
 from livetag.resources import CLASS_MAP_PATH
+
+_CLASSES = 521
+_MOST_BYTES = 1 << 20  # the published one has 14 kB
+_MOST_NAME_CHARACTERS = 80  # of a name that is no class, in a message
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,8 @@ class ClassMap:
             return label
         near = self._near(text)
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-        raise UsageError(f"no class is called {text!r}{hint} (yamnet_class_map.csv lists them all)")
+        named = repr(text[:_MOST_NAME_CHARACTERS])
+        raise UsageError(f"no class is called {named}{hint} (yamnet_class_map.csv lists them all)")
 
     def _near(self, text: str, count: int = 3) -> list[str]:
         """Names with `text` as a word, then those spelt like it, then those that hold it."""
@@ -74,17 +81,21 @@ class ClassMap:
 def read_class_map(path: Path) -> ClassMap:
     """Read a class map: CSV with the columns index, mid, display_name, in index order."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+        text = read_regular(path, _MOST_BYTES).decode()
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
         labels = [Label(int(row["index"]), row["mid"], row["display_name"]) for row in rows]
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        named = all(label.mid and label.name for label in labels)
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise LivetagError(f"the class map {path} cannot be read: {error!r}") from error
-    if [label.index for label in labels] != list(range(len(labels))) or not labels:
+    if [label.index for label in labels] != list(range(len(labels))) or not labels or not named:
         raise LivetagError(f"the class map {path} has missing or unordered rows: reinstall livetag")
     return ClassMap(labels)
 
 
 @lru_cache(maxsize=1)
 def class_map() -> ClassMap:
-    """The published class map that ships with livetag."""
-    return read_class_map(CLASS_MAP_PATH)
+    """The published class map that ships with livetag. Raises `LivetagError` for another."""
+    labels = read_class_map(CLASS_MAP_PATH)
+    if len(labels) != _CLASSES:
+        raise LivetagError(f"{CLASS_MAP_PATH} has {len(labels)} classes: reinstall livetag")
+    return labels

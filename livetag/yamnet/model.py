@@ -1,6 +1,6 @@
 """The YAMNet network in Keras: MobileNet v1 with 521 sigmoid outputs.
 
-With `compile` and `weights`, one of the rooms that need TensorFlow. Layers, names and order are
+With `compile` and `arrays`, one of the rooms that need TensorFlow. Layers, names and order are
 those of the reference (tensorflow/models, research/audioset/yamnet, `yamnet.py`), so that published
 weights fit in order.
 """
@@ -13,24 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from livetag.errors import ModelError
+from livetag.yamnet.layers import FIRST_FILTERS, SEPARABLE_LAYERS
 from livetag.yamnet.params import Params
-
-FIRST_FILTERS = 32
-SEPARABLE_LAYERS = (  # (stride, filters) of layers 2 to 14
-    (1, 64),
-    (2, 128),
-    (1, 128),
-    (2, 256),
-    (1, 256),
-    (2, 512),
-    (1, 512),
-    (1, 512),
-    (1, 512),
-    (1, 512),
-    (1, 512),
-    (2, 1024),
-    (1, 1024),
-)
 
 
 def build_model(params: Params) -> keras.Model:

