@@ -23,8 +23,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_classify(commands)
     _add_history(commands)
     _add_config(commands)
+    _add_service(commands)
     devices = commands.add_parser("devices", help="input devices, the default marked")
     devices.set_defaults(command="devices")
+    _add_doctor(commands)
     model = commands.add_parser("model", help="the model: fetch it, or what is known of it")
     actions = model.add_subparsers(required=True, metavar="ACTION")
     fetch = actions.add_parser("fetch", help="fetch and compile the weights, if they are missing")
@@ -49,6 +51,19 @@ def _add_monitor(commands: Any) -> None:
     parser.set_defaults(command="monitor")
 
 
+def _add_doctor(commands: Any) -> None:
+    parser = commands.add_parser(
+        "doctor",
+        help="whether `monitor` would work, and what to do where it would not",
+        description="Looks at all that `livetag monitor` would use with the same options. Opens "
+        "the microphone for three seconds.",
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    _add_settings(parser)
+    parser.set_defaults(command="doctor")
+
+
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     """The options that are keys of the configuration, and `--config`."""
     add = parser.add_argument
@@ -58,6 +73,12 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--demo", action="store_true", help="the built-in minute of sounds")
     add("--rate", type=int, metavar="HZ", help="of the microphone, or of raw s16le on stdin")
     add("--channels", type=int, metavar="N", help="channels of raw stdin (default 1)")
+    add(
+        "--require-device",
+        type=float,
+        metavar="SECONDS",
+        help="end with exit code 3 where the microphone is away for longer",
+    )
     add("--fast", action="store_true", help="replay as fast as it goes")
     add("--since", metavar="TIME", help="when a recording began: 2026-11-22T08:00:00")
     add("--duration", dest="duration_seconds", type=float, metavar="SECONDS", help="of audio")
@@ -119,6 +140,47 @@ def _add_config(commands: Any) -> None:
     show.set_defaults(command="config show")
     schema = actions.add_parser("schema", help="the JSON Schema of a configuration, for editors")
     schema.set_defaults(command="config schema")
+
+
+def _add_service(commands: Any) -> None:
+    parser = commands.add_parser("service", help="keep livetag running: systemd, launchd on macOS")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    install = actions.add_parser(
+        "install",
+        help="run `livetag monitor` now, after failures, and at each login",
+        description="Shows the file for systemd or launchd that runs `livetag monitor` with the "
+        "same options, and asks before it writes it and starts livetag.",
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    _add_settings(install)
+    form = install.add_mutually_exclusive_group()
+    form.add_argument("--yes", action="store_true", default=False, help="do not ask")
+    form.add_argument("--print", action="store_true", default=False, help="print the file alone")
+    install.set_defaults(command="service install")
+    status = actions.add_parser("status", help="whether it runs, and what it says")
+    status.set_defaults(command="service status")
+    uninstall = actions.add_parser("uninstall", help="end it, and remove the file")
+    uninstall.add_argument("--yes", action="store_true", help="do not ask")
+    uninstall.set_defaults(command="service uninstall")
+
+
+def monitor_arguments(options: argparse.Namespace) -> list[str]:
+    """The command line of `livetag monitor` that gives it the settings among these options."""
+    parser = argparse.ArgumentParser()
+    _add_settings(parser)
+    arguments = []
+    for action in parser._actions:
+        value = getattr(options, action.dest, None)
+        flags = [flag for flag in action.option_strings if flag.startswith("--")]
+        if value is None or action.dest == "help":
+            continue
+        if isinstance(value, bool):
+            arguments.append(flags[0 if value else -1])
+        else:
+            values = value if isinstance(value, list) else [value]
+            arguments += [f"{flags[0]}={one}" for one in values]
+    return arguments
 
 
 def _add_history(commands: Any) -> None:

@@ -1,0 +1,44 @@
+"""A command's options as the monitor's command line: there and back."""
+
+import argparse
+
+import pytest
+
+from livetag.options import build_parser, monitor_arguments
+
+EVERY_KIND = [
+    [],
+    ["--device", "USB Audio", "--rate", "48000", "--require-device", "60"],
+    ["--device", "-1"],
+    ["--demo", "--fast", "-v", "--json"],
+    ["--alert", "Dog=0.5", "--alert", "Baby cry, infant cry", "--hop", "0.1"],
+    ["--dashboard"],
+    ["--no-dashboard"],
+    ["--history"],
+    ["--csv", "=%Y $HOME.csv", "--config=--home", "--weights", "a b"],
+]
+
+
+def settings(options: argparse.Namespace) -> dict[str, object]:
+    return {name: value for name, value in vars(options).items() if name != "command"}
+
+
+@pytest.mark.parametrize("arguments", EVERY_KIND)
+def test_the_arguments_of_options_give_the_same_options(arguments: list[str]) -> None:
+    options = build_parser().parse_args(["monitor", *arguments])
+    again = build_parser().parse_args(["monitor", *monitor_arguments(options)])
+    assert settings(again) == settings(options)
+
+
+def test_what_is_not_the_monitors_is_left_out() -> None:
+    options = build_parser().parse_args(["service", "install", "--yes", "--csv", "a.csv"])
+    assert monitor_arguments(options) == ["--csv=a.csv"]
+
+
+def test_a_service_takes_every_option_of_the_monitor() -> None:
+    for arguments in EVERY_KIND:
+        monitor = build_parser().parse_args(["monitor", *arguments])
+        service = build_parser().parse_args(["service", "install", *arguments])
+        assert settings(monitor) == {
+            name: value for name, value in settings(service).items() if name not in {"yes", "print"}
+        }
