@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from livetag.audio.reader import AudioReader
+from livetag.audio.pipe import open_recording
 from livetag.audio.resample import Resampler
 from livetag.errors import InputError
 from livetag.events import FloatArray, best
@@ -61,7 +61,7 @@ class Recording:
 
     def _read(self) -> Iterator[Frame]:
         patches = PatchStream(self._params)
-        with AudioReader(self._path) as reader:
+        with open_recording(self._path) as reader:
             resampler = Resampler(reader.rate_hz, self._params.sample_rate_hz)
             for block in reader.blocks(max(1, round(reader.rate_hz * _BLOCK_SECONDS))):
                 self._seconds += len(block) / reader.rate_hz

@@ -15,6 +15,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 from livetag.commands import COMMANDS
 from livetag.errors import LivetagError
 from livetag.options import build_parser
+from livetag.relay import relayed_stderr
+from livetag.signals import end_anyway, end_as_the_system_does
 
 _INTERRUPTED = 130  # as shells report a program that Ctrl-C ended
 
@@ -32,9 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = COMMANDS[options.command](options)
         sys.stdout.flush()
+        end_anyway()
         return code
     except LivetagError as error:
-        print(f"livetag: {error}", file=sys.stderr)
+        _say(str(error))
         return error.exit_code
     except OSError as error:
         # Mostly our output, which names no file and cannot be written. What waits in its buffer
@@ -42,21 +45,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _abandon_stdout()
         if not isinstance(error, BrokenPipeError):  # its reader simply had enough
             reason = f"standard output cannot be written: {error.strerror or error}"
-            print(f"livetag: {error if error.filename else reason}", file=sys.stderr)
+            _say(f"{error if error.filename else reason}")
         return LivetagError.exit_code
     except KeyboardInterrupt:
+        end_as_the_system_does()
         _abandon_stdout()
-        print("livetag: stopped", file=sys.stderr)
+        _say("stopped")
         return 0 if options.command == "monitor" else _INTERRUPTED
     except Exception as error:
         if os.environ.get("LIVETAG_DEBUG"):
             raise
-        print(
-            f"livetag: a fault of livetag's own: {type(error).__name__}: {error}. "
-            "Please report it, with what LIVETAG_DEBUG=1 shows.",
-            file=sys.stderr,
+        _say(
+            f"a fault of livetag's own: {type(error).__name__}: {error}. "
+            "Please report it, with what LIVETAG_DEBUG=1 shows."
         )
         return LivetagError.exit_code
+
+
+def _say(message: str) -> None:
+    """Print on stderr; but do not wait for long, where its terminal is stopped."""
+    with relayed_stderr():
+        print(f"livetag: {message}", file=sys.stderr)
 
 
 def _abandon_stdout() -> None:

@@ -26,18 +26,23 @@ if TYPE_CHECKING:
     from livetag.yamnet.compile import CompiledModel
     from livetag.yamnet.params import Params
 
-_NOT_KEYS = {"command", "config"}  # of a command's options; the others are configuration keys
+_NOT_KEYS = {"command", "config", "yes", "print"}
+"""Of a command's options; the others are keys of the configuration."""
 
 
 def _monitor(options: argparse.Namespace) -> int:
     from livetag.detector import Detector
     from livetag.monitor import Monitor
-    from livetag.outputs import open_sinks
-    from livetag.signals import interrupt_on_signals
+    from livetag.outputs import Outputs
+    from livetag.reload import Reloader
+    from livetag.screen import Screen
+    from livetag.signals import Signals
     from livetag.state import MonitorState
+    from livetag.supervisor import Supervisor
     from livetag.yamnet.classifier import LiteRTClassifier
 
-    interrupt_on_signals()  # while things are being set up
+    signals = Signals()
+    signals.interrupt()  # while things are being set up
     console = _stderr()
     loaded = _load(options)
     for message in loaded.ignored:
@@ -49,21 +54,34 @@ def _monitor(options: argparse.Namespace) -> int:
     classifier = LiteRTClassifier(model.content)
     state = MonitorState(rules, params, source.name, source.rate_hz, time.monotonic())
     terminal = console.is_terminal and not console.is_dumb_terminal
-    dashboard = terminal and config.dashboard is not False
+    screen = Screen(console) if terminal and config.dashboard is not False else None
     if config.dashboard and not terminal:
         _say(console, "standard error is no terminal that can be drawn on: there is no dashboard")
+    covering = (lambda: False) if screen is None else (lambda: screen.is_open)
+    outputs = Outputs(config, source, rules, params, model.report, began, covering)
     return Monitor(
         source=source,
         classifier=classifier,
         detector=Detector(rules, params),
         params=params,
         state=state,
-        sinks=open_sinks(config, source, rules, params, model.report, began, covered=dashboard),
+        sinks=outputs.sinks,
         console=console,
-        dashboard_top=config.top if dashboard else None,
+        screen=screen,
+        top=config.top,
         duration_seconds=config.duration_seconds,
         explain=config.explain,
+        reread=Reloader(config, lambda: _reread(options), outputs.change),
+        signals=signals,
+        supervisor=Supervisor.from_environment(),
     ).run()
+
+
+def _reread(options: argparse.Namespace) -> "Config":
+    """The configuration as it is now, looked over. Raises `UsageError`."""
+    config = _load(options).config
+    _checked(config)
+    return config
 
 
 def _load(options: argparse.Namespace) -> "Loaded":
@@ -102,6 +120,11 @@ def _began(config: "Config") -> float | None:
         raise UsageError(f"since: {error}") from error
 
 
+def _check_since(config: "Config") -> None:
+    if config.since is not None and not config.demo and config.input is None:
+        raise UsageError("since: a microphone has its own time; it dates recordings (--input)")
+
+
 def _source(config: "Config", began: float | None) -> "Source":
     if config.demo:
         from livetag.sources.demo import DemoSource
@@ -115,11 +138,17 @@ def _source(config: "Config", began: float | None) -> "Source":
         from livetag.sources.file import FileSource
 
         return FileSource(Path(config.input), config.fast, began)
-    if began is not None:
-        raise UsageError("since: a microphone has its own time; it dates recordings (--input)")
+    _check_since(config)
     from livetag.sources.microphone import Microphone
 
-    return Microphone(None if config.device is None else str(config.device), config.rate)
+    return Microphone(
+        None if config.device is None else str(config.device),
+        config.rate,
+        config.stall_seconds,
+        config.zeros_seconds,
+        config.require_device,
+        say=lambda message: _say(_stderr(), message),
+    )
 
 
 def _model(named: Path | None, console: "Console") -> "CompiledModel":
@@ -178,9 +207,9 @@ def _classify(options: argparse.Namespace) -> int:
 
 
 def _devices(options: argparse.Namespace) -> int:
-    from livetag.sources.microphone import input_devices
+    from livetag.audio.portaudio import answered, input_devices
 
-    devices = input_devices()
+    devices = answered(input_devices)
     if not devices:
         raise InputError("no input device was found")
     width = max(len(device.name) for device in devices)
@@ -225,6 +254,20 @@ def _model_info(options: argparse.Namespace) -> int:
     ):
         print(f"{name + ':':20}{value}")
     return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from livetag.doctor.examination import examine
+    from livetag.doctor.report import print_json, print_text
+
+    def meant(config: "Config") -> "tuple[Rules, Params]":
+        rules, params, _ = _checked(config)
+        _check_since(config)
+        return rules, params
+
+    checks = examine(lambda: _load(options), meant)
+    as_json = getattr(options, "json", False)  # that of the configuration is the monitor's
+    return print_json(checks, sys.stdout) if as_json else print_text(checks, sys.stdout)
 
 
 def _history(options: argparse.Namespace) -> int:
@@ -294,6 +337,41 @@ def _config_schema(options: argparse.Namespace) -> int:
     return 0
 
 
+def _service_install(options: argparse.Namespace) -> int:
+    from livetag.service import asked_on_terminal, install, job_of
+    from livetag.service_manager import manager_here
+
+    console = _stderr()
+    loaded = _load(options)
+    for message in loaded.ignored:
+        _say(console, message)
+    config = loaded.config
+    _checked(config)
+    _check_since(config)
+    job = job_of(options, config)
+    manager = manager_here(job)
+    if options.print:
+        print(manager.text(job), end="")
+        return 0
+    manager.check()
+    _model(None if config.weights is None else Path(config.weights), console)
+    return install(manager, job, asked_on_terminal(options.yes, sys.stderr), sys.stderr)
+
+
+def _service_status(options: argparse.Namespace) -> int:
+    from livetag.service import status
+    from livetag.service_manager import manager_here
+
+    return status(manager_here(), sys.stdout)
+
+
+def _service_uninstall(options: argparse.Namespace) -> int:
+    from livetag.service import asked_on_terminal, uninstall
+    from livetag.service_manager import manager_here
+
+    return uninstall(manager_here(), asked_on_terminal(options.yes, sys.stderr), sys.stderr)
+
+
 def _stderr() -> "Console":
     from rich.console import Console
 
@@ -313,11 +391,15 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "monitor": _monitor,
     "classify": _classify,
     "devices": _devices,
+    "doctor": _doctor,
     "history": _history,
     "config check": _config_check,
     "config show": _config_show,
     "config schema": _config_schema,
     "model fetch": _model_fetch,
     "model info": _model_info,
+    "service install": _service_install,
+    "service status": _service_status,
+    "service uninstall": _service_uninstall,
 }
 """What runs each command, by the name that its options carry; it returns the exit code."""

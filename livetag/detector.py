@@ -13,7 +13,7 @@ it was heard and that their places are a hop apart.
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,13 +48,17 @@ Found = EventStart | EventAlert | EventEnd | Explanation
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """One window: every rule's score, 0 where it is too quiet; whether it met the threshold."""
+    """One window: every class's score, float32[521], and what the rules make of it.
+
+    `values`: every rule's score, 0 where it is too quiet; `met`: whether that met the threshold.
+    """
 
     number: int
     start_s: float
+    scores: FloatArray
+    level_dbfs: float
     values: FloatArray
     met: BoolArray
-    level_dbfs: float
 
 
 @dataclass(slots=True)
@@ -105,18 +109,10 @@ class Detector:
     """Follows every rule from window to window."""
 
     def __init__(self, rules: Rules, params: Params) -> None:
-        self._rules = rules.all
-        self._labels = rules.labels
-        self._groups = [(at, list(rule.members)) for at, rule in enumerate(rules.all) if rule.group]
-        self._thresholds = np.array([rule.threshold for rule in rules.all], np.float32)
-        self._releases = np.array([rule.release for rule in rules.all], np.float32)
-        self._sure = np.array([rule.sure for rule in rules.all], np.float32)
-        self._least_levels = np.array([rule.min_level_dbfs for rule in rules.all])
-        self._alerting = np.array([at for at, rule in enumerate(rules.all) if rule.alert], int)
         half_hop = params.patch_hop_seconds / 2
         self._onset_s = max(0.0, params.window_seconds - ONSET_HEARD_SECONDS - half_hop)
         self._offset_s = min(params.window_seconds, OFFSET_HEARD_SECONDS + half_hop)
-        self._recent: deque[_Window] = deque(maxlen=rules.longest_confirmation)
+        self._recent: deque[_Window] = deque()
         self._number = 0
         self._first_number = 1  # of the windows since nothing was heard
         self._open: dict[int, _Open] = {}
@@ -125,6 +121,16 @@ class Detector:
         self._cut: set[int] = set()  # rules whose event was cut, and whose sound goes on
         self._near: dict[int, _Near] = {}
         self._alerted_s: dict[int, float] = {}
+        self._wanted = rules
+        self._follow(rules)
+
+    def adopt(self, rules: Rules) -> None:
+        """Decide by other rules from the next window on; another thread than `update`'s may ask.
+
+        An event goes on where its class or group is reported as before, and ends otherwise.
+        Cooldowns go on: of the same class or group, and of one with the same sounds.
+        """
+        self._wanted = rules
 
     def update(
         self,
@@ -138,21 +144,21 @@ class Detector:
 
         `heard_s`: where the audio ends, which a padded window goes beyond.
         """
+        wanted = self._wanted
+        if wanted is not self._in_force:
+            yield from self._change_rules(wanted, heard_s)
         self._number += 1
-        values = self._values(scores)
-        counted = np.where(level_dbfs >= self._least_levels, values, np.float32(0.0))
-        met = counted >= self._thresholds
-        window = _Window(self._number, start_s, counted, met, level_dbfs)
+        window = self._judged(self._number, start_s, scores, level_dbfs)
         self._recent.append(window)
-        going_on = counted >= self._releases
+        going_on = window.values >= self._releases
         yield from self._carry_on(window, going_on, heard_s)
         started = [
             at
-            for at in np.flatnonzero(met).tolist()
+            for at in np.flatnonzero(window.met).tolist()
             if at not in self._open and self._begin(at, scores, heard_s, anchor)
         ]
         yield from self._tell(started, window, going_on, scores, anchor)
-        yield from self._explain(window, values, scores, anchor)
+        yield from self._explain(window, self._values(scores), scores, anchor)
 
     def finish(self, end_s: float, anchor: Anchor) -> Iterator[Found]:
         """End every open event: the stream, or what can be heard of it, ends at `end_s`."""
@@ -163,6 +169,79 @@ class Detector:
         self._recent.clear()
         self._cut.clear()
         self._first_number = self._number + 1
+
+    def _follow(self, rules: Rules) -> None:
+        """Have these rules in force, for the windows that may confirm an event, too."""
+        self._in_force = rules
+        self._rules = rules.all
+        self._labels = rules.labels
+        self._groups = [(at, list(rule.members)) for at, rule in enumerate(rules.all) if rule.group]
+        self._thresholds = np.array([rule.threshold for rule in rules.all], np.float32)
+        self._releases = np.array([rule.release for rule in rules.all], np.float32)
+        self._sure = np.array([rule.sure for rule in rules.all], np.float32)
+        self._least_levels = np.array([rule.min_level_dbfs for rule in rules.all])
+        self._alerting = np.array([at for at, rule in enumerate(rules.all) if rule.alert], int)
+        judged = (
+            self._judged(old.number, old.start_s, old.scores, old.level_dbfs)
+            for old in self._recent
+        )
+        self._recent = deque(judged, maxlen=rules.longest_confirmation)
+
+    def _change_rules(self, rules: Rules, heard_s: float) -> Iterator[Found]:
+        """Go on by other rules: end what does not go on, and take along what does."""
+        before = self._in_force
+        places = {_name(rule): at for at, rule in enumerate(rules.all)}
+        place = {
+            at: places[_name(rule)] for at, rule in enumerate(before.all) if _name(rule) in places
+        }
+        for at, event in list(self._open.items()):
+            if at not in place or rules.all[place[at]].reported != before.all[at].reported:
+                self._closed[at] = self._number
+                self._cut.add(at)
+                yield from self._end(at, min(event.last_s + self._offset_s, heard_s))
+        self._open = {place[at]: event for at, event in self._open.items()}
+        self._closed = {place[at]: end for at, end in self._closed.items() if at in place}
+        self._ended_s = {place[at]: end for at, end in self._ended_s.items() if at in place}
+        self._cut = {place[at] for at in self._cut if at in place}
+        self._alerted_s = self._alerts_taken_along(rules, place)
+        self._near = {
+            place[at]: near
+            for at, near in self._near.items()
+            if at in place and rules.all[place[at]] == before.all[at]
+        }
+        self._follow(rules)
+
+    def _alerts_taken_along(self, rules: Rules, place: Mapping[int, int]) -> dict[int, float]:
+        """When each rule to come has last alerted.
+
+        One that alerts, and did not before, takes over the cooldown of those of the same sounds:
+        what goes on does not alert again since a group has come to be, or is gone.
+        """
+        before = self._in_force.all
+        alerting = {place[at] for at, rule in enumerate(before) if rule.alert and at in place}
+        taken: dict[int, float] = {}
+        for at, alerted_s in self._alerted_s.items():
+            heirs = {
+                to
+                for to, rule in enumerate(rules.all)
+                if rule.alert
+                and to not in alerting
+                and not set(rule.members).isdisjoint(before[at].members)
+            }
+            if at in place:
+                heirs.add(place[at])
+            for to in heirs:
+                taken[to] = max(alerted_s, taken.get(to, alerted_s))
+        return taken
+
+    def _judged(
+        self, number: int, start_s: float, scores: FloatArray, level_dbfs: float
+    ) -> _Window:
+        """A window as the rules in force see it."""
+        loud_enough = level_dbfs >= self._least_levels
+        counted = np.where(loud_enough, self._values(scores), np.float32(0.0))
+        met = counted >= self._thresholds
+        return _Window(number, start_s, scores, level_dbfs, counted, met)
 
     def _values(self, scores: FloatArray) -> FloatArray:
         """Each rule's score: a class's own, a group's best."""
@@ -333,6 +412,11 @@ class Detector:
         label = self._labels[near.best_index]
         time = anchor.time_at(near.best_s)
         return Explanation(label, time, near.best_s, near.best_score, why, rule.group)
+
+
+def _name(rule: Rule) -> str | int:
+    """What a rule is known by in another configuration: its group's name, or its class."""
+    return rule.group or rule.members[0]
 
 
 def _best_member(rule: Rule, scores: FloatArray) -> int:

@@ -7,109 +7,49 @@ Activities:
   queue. It alone does model work. Where main is slow, it waits; the microphone's ring then fills,
   and what no longer fits is counted as lost;
 - each sink's own thread, which writes (`livetag.fanout`);
-- main: hands records to the sinks and draws the dashboard.
+- standard error's, which writes there (`livetag.relay`): a terminal may be stopped;
+- main: hands records to the sinks, draws the dashboard, and does what signals ask for.
 """
 
 import contextlib
 import os
-import queue
-import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
-from rich.console import Console, ConsoleDimensions
-from rich.live import Live
+from rich.console import Console
 
 from livetag.dashboard import render
 from livetag.detector import Detector
 from livetag.errors import InputError, LivetagError
-from livetag.events import AudioBlock, Explanation, Gap, Item
+from livetag.events import AudioBlock, Explanation, Gap, Item, Pace
 from livetag.fanout import FanOut
 from livetag.pipeline import analyze
-from livetag.records import called, iso_time
-from livetag.signals import stopped_by_signals
+from livetag.records import called, iso_time, said_of_pace
+from livetag.relay import MOST_CHARACTERS, Relay, last_words, relayed_stderr
+from livetag.reload import Change
+from livetag.screen import LEAVES_SCREEN, Screen
+from livetag.signals import Signals, suspend
 from livetag.sinks.base import Sink
-from livetag.sources.base import STALL_SECONDS, Source, limited
+from livetag.sources.base import Source, limited
 from livetag.state import MonitorState
 from livetag.stderr import native_stderr_silenced
+from livetag.supervisor import Supervisor
 from livetag.text import counted
+from livetag.worker import Done, Handed, Worker
 from livetag.yamnet.classifier import Classifier
 from livetag.yamnet.params import Params
 
-QUEUE_ITEMS = 256
 FRAME_SECONDS = 0.25
 """Seconds between frames of the dashboard: as often as a level meter needs, as rarely as it may."""
+HANGS_SECONDS = 10.0
+"""A worker that shows no sign of life for so long hangs."""
 _WAIT_SECONDS = 0.25
 _ENDING_SECONDS = 5.0
+_HURRIED_SECONDS = 0.5
 _MESSAGES_KEPT = 100
-
-
-@dataclass(frozen=True, slots=True)
-class _Handed:
-    """An item, and the processor time that the worker had used when it was there."""
-
-    item: Item
-    worker_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """The worker's last word."""
-
-    error: BaseException | None
-
-
-class _Worker:
-    """The thread that runs the pipeline."""
-
-    def __init__(self, items: Iterable[Item], audio_wanted: bool, stop: threading.Event) -> None:
-        self._items = items
-        self._audio_wanted = audio_wanted
-        self._abandoned = threading.Event()
-        self._queue: queue.Queue[_Handed | _Done] = queue.Queue(QUEUE_ITEMS)
-        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
-        self._stop = stop
-        self._ended = False
-
-    def __enter__(self) -> "_Worker":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if not self._ended:
-            self._stop.set()  # what ended by itself leaves the sinks all the time they need
-        self._abandoned.set()
-        self._thread.join(_ENDING_SECONDS)
-
-    def take(self, wait_seconds: float) -> "_Handed | _Done | None":
-        """What was handed over next; None where nothing comes in time."""
-        try:
-            handed = self._queue.get(timeout=wait_seconds)
-        except queue.Empty:
-            return None
-        self._ended = isinstance(handed, _Done)
-        return handed
-
-    def _run(self) -> None:
-        error: BaseException | None = None
-        try:
-            for item in self._items:
-                if isinstance(item, AudioBlock) and not self._audio_wanted:
-                    continue
-                self._put(_Handed(item, time.thread_time()))
-        except BaseException as raised:  # main raises it again, and ends the program
-            error = raised
-        self._put(_Done(error))
-
-    def _put(self, item: "_Handed | _Done") -> None:
-        while not self._abandoned.is_set():
-            with contextlib.suppress(queue.Full):
-                self._queue.put(item, timeout=_WAIT_SECONDS)
-                return
 
 
 class Monitor:
@@ -124,51 +64,50 @@ class Monitor:
         state: MonitorState,
         sinks: Sequence[Sink],
         console: Console,
-        dashboard_top: int | None = None,
+        screen: Screen | None = None,
+        top: int = 10,
         duration_seconds: float | None = None,
         explain: bool = False,
+        reread: Callable[[], Change] | None = None,
+        signals: Signals | None = None,
+        supervisor: Supervisor | None = None,
     ) -> None:
-        """`dashboard_top`: classes on the dashboard; None for no dashboard."""
+        """`screen`: None for no dashboard, which has `top` classes at the most.
+
+        `reread`: reads the configuration again, for SIGHUP; raises where it cannot be.
+        """
         self._source = source
+        self._detector = detector
         self._analysis = classifier, detector, params
         self._state = state
         self._sinks = FanOut(sinks, may_wait=not source.live)
         self._console = console
-        self._dashboard_top = dashboard_top
+        self._screen = screen
+        self._top = top
         self._duration_seconds = duration_seconds
         self._explain = explain
-        self._live: Live | None = None
+        self._reread = reread
+        self._signals = signals or Signals()
+        self._supervisor = supervisor or Supervisor(None)
+        self._relay: Relay | None = None
         self._messages: deque[str] = deque(maxlen=_MESSAGES_KEPT)  # that the dashboard hides
         self._stop = threading.Event()
-        self._stalled = False
+        self._looked_at = self._awake_at = 0.0
 
     def run(self) -> int:
         """Listen; return the exit code. Raises what ended the worker or the source early."""
-        with contextlib.ExitStack() as stack:
-            stack.callback(self._tell_hidden)
-            stack.enter_context(stopped_by_signals(self._stop, 4 * _ENDING_SECONDS))
-            self._sinks.start()
-            stack.callback(self._close_sinks)
-            stack.enter_context(native_stderr_silenced())
-            stack.enter_context(self._source)
-            worker = stack.enter_context(
-                _Worker(self._items(), self._sinks.takes_audio, self._stop)
-            )
-            self._state.started_at = self._state.audio_at = time.monotonic()
-            if self._dashboard_top is not None:
-                self._live = stack.enter_context(
-                    Live(
-                        console=self._console,
-                        screen=True,
-                        auto_refresh=False,
-                        redirect_stdout=False,
-                        redirect_stderr=False,
-                    )
-                )
-                stack.callback(setattr, self, "_live", None)
-            done = self._follow(worker)
-            stopped = self._stop.is_set()
-        self._say(self._summary())
+        draws = self._screen is not None
+        with (
+            self._signals.heeded(self._stop, self._end_at_once, 4 * _ENDING_SECONDS, draws),
+            native_stderr_silenced(),
+            relayed_stderr() as relay,
+        ):
+            self._relay = relay
+            if self._screen is not None:
+                self._screen.relay = relay
+            done, stopped = self._listen()
+            self._say(self._summary())
+            self._wait_for_stderr(0)
         failure = done.error or self._source.failure
         if failure is not None:
             raise failure
@@ -180,53 +119,72 @@ class Monitor:
         """Let `run` end, from another thread, as Ctrl-C does."""
         self._stop.set()
 
+    def _listen(self) -> tuple[Done, bool]:
+        """Open everything, follow the worker to its end, and close; whether it was stopped."""
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._tell_hidden)
+            self._sinks.start()
+            stack.callback(self._close_sinks)
+            stack.enter_context(self._source)
+            worker = stack.enter_context(
+                Worker(self._items(), lambda: self._sinks.takes_audio, self._stop, _ENDING_SECONDS)
+            )
+            if self._screen is not None:
+                stack.callback(self._screen.close)
+            stack.callback(self._supervisor.stopping)
+            self._state.started_at = self._state.audio_at = time.monotonic()
+            self._supervisor.ready()
+            return self._follow(worker), self._stop.is_set()
+
     def _items(self) -> Iterator[Item]:
         blocks: Iterable[AudioBlock] = self._source.blocks(self._stop)
         if self._duration_seconds is not None:
             blocks = limited(blocks, round(self._duration_seconds * self._source.rate_hz))
         return analyze(blocks, self._source.rate_hz, *self._analysis)
 
-    def _follow(self, worker: _Worker) -> _Done:
-        """Handle items and draw frames until the worker is done."""
-        next_frame = stop_by = 0.0
+    def _follow(self, worker: Worker) -> Done:
+        """Handle items, draw frames and heed signals until the worker is done."""
+        next_look = next_frame = stop_by = 0.0
         while True:
             handed = worker.take(_WAIT_SECONDS)
             now = time.monotonic()
-            if isinstance(handed, _Done):
+            if isinstance(handed, Done):
                 return handed
             if handed is not None:
                 self._handle(handed, now)
             self._tell_of_sinks()
-            if now >= next_frame:
-                next_frame = now + FRAME_SECONDS
+            if now >= next_look:
+                next_look = now + FRAME_SECONDS
                 self._state.tick(now)
-                self._watch_for_stall()
+                self._watch(worker, now)
+            if self._heed_signals() or now >= next_frame:
+                next_frame = now + FRAME_SECONDS * self._state.frame_factor
                 self._draw()
-            if self._sinks.all_gone and self._live is None:
+            if self._sinks.all_gone and self._screen is None:
                 self._stop.set()
             if self._stop.is_set():
                 stop_by = stop_by or now + _ENDING_SECONDS
                 if now > stop_by:
-                    return _Done(LivetagError("the worker did not end in time; it was left behind"))
+                    return Done(LivetagError("the worker did not end in time; it was left behind"))
 
     def _draw(self) -> None:
-        if self._live is None:
-            return
-        with contextlib.suppress(OSError):  # a console that is no terminal keeps its own size
-            size = os.get_terminal_size(sys.stderr.fileno())
-            if size.columns and size.lines:  # a serial line may not know its size
-                self._console.size = ConsoleDimensions(*size)
-        frame = render(self._state, self._dashboard_top or 1, self._explain)
-        with contextlib.suppress(OSError):  # a terminal that is gone: the sinks go on
-            self._live.update(frame, refresh=True)
+        if self._screen is not None and self._screen.wants_frame():
+            self._screen.draw(render(self._state, self._top, self._explain))
 
-    def _handle(self, handed: _Handed, now: float) -> None:
+    @property
+    def _covered(self) -> bool:
+        """Whether the dashboard hides what is printed."""
+        return self._screen is not None and self._screen.is_open
+
+    def _handle(self, handed: Handed, now: float) -> None:
         item = handed.item
         self._state.apply(item, now, handed.worker_seconds)
-        if isinstance(item, Explanation) and self._explain and self._live is None:
+        if isinstance(item, Explanation) and self._explain and not self._covered:
             self._print(f"{iso_time(item.time)}  {called(item)}  no alert: {item.why}")
-        if isinstance(item, Gap) and item.reason != "stalled":
-            self._tell(f"{item.lost_seconds:.2f} s of audio were lost ({item.reason})")
+        if isinstance(item, Gap) and not item.ongoing:
+            self._tell(f"{self._state.gap_seconds:.2f} s of audio were lost ({item.reason})")
+        if isinstance(item, Pace):
+            self._tell(said_of_pace(item, self._state.params.patch_hop_seconds))
         self._sinks.write(item, self._stop)
 
     def _close_sinks(self) -> None:
@@ -238,24 +196,91 @@ class Monitor:
         for message in self._sinks.messages():
             self._tell(message)
 
-    def _watch_for_stall(self) -> None:
-        """Say once that no audio comes, and once that it is back."""
-        silent_s = self._state.silent_s
-        if silent_s > STALL_SECONDS and not self._stalled:
-            self._stalled = True
-            self._tell(f"no audio has come from {self._source.name} for {silent_s:.0f} s")
-        elif self._stalled and silent_s < STALL_SECONDS:
-            self._stalled = False
-            self._tell(f"audio comes from {self._source.name} again")
+    # --- Signals
+
+    def _heed_signals(self) -> bool:
+        """Do what signals have asked for; whether the dashboard is to be drawn at once."""
+        if self._signals.asked_to_reload():
+            self._reload()
+        if self._signals.asked_to_suspend():
+            self._suspend()
+            return True
+        return self._signals.asked_to_redraw()
+
+    def _reload(self) -> None:
+        """Open logs again by their names, and read the configuration again."""
+        self._supervisor.reloading()
+        self._sinks.reopen()
+        if self._reread is not None:
+            try:
+                change = self._reread()
+            except Exception as error:  # whatever it is: the listening goes on
+                fault = "" if isinstance(error, LivetagError | OSError) else type(error).__name__
+                reason = " ".join(f"{fault} {error}".split())
+                self._tell(f"new configuration refused: {reason}; the old one stays")
+            else:
+                self._adopt(change)
+        self._supervisor.ready()
+
+    def _adopt(self, change: Change) -> None:
+        self._sinks.replace(change.gone, change.new)
+        self._detector.adopt(change.rules)
+        self._state.adopt(change.rules)
+        self._top, self._explain = change.top, change.explain
+        self._tell(f"the configuration was read again: {change.told}")
+
+    def _end_at_once(self) -> None:
+        """Leave the process, whatever hangs, and wherever main is; but the terminal as it was.
+
+        To unwind would wait for what hangs, and for locks that main may hold at this moment.
+        """
+        text = "".join(f"livetag: {message}\n" for message in (*self._messages, "stopped"))
+        last_words(f"{LEAVES_SCREEN}{text}" if self._covered else text, _HURRIED_SECONDS)
+        os._exit(0)
+
+    def _suspend(self) -> None:
+        """Let the shell have its terminal, and the process be stopped until it goes on."""
+        if self._screen is not None:
+            self._screen.close()
+            self._tell_hidden()
+            if self._relay is not None:
+                self._relay.drain(_HURRIED_SECONDS)
+        suspend()
+
+    # --- What is said
+
+    def _watch(self, worker: Worker, now: float) -> None:
+        """Say what keeps audio from being heard, and once that it is again.
+
+        The service manager hears of us only while the worker shows that it is alive, too.
+        """
+        if now - self._looked_at > 4 * FRAME_SECONDS:
+            self._awake_at = now  # the process was stopped: the worker was, too
+        self._looked_at = now
+        seen_at = max(worker.alive_at, self._source.polled_at, self._awake_at)
+        hangs = now - seen_at > HANGS_SECONDS
+        trouble = "the analysis hangs: livetag has to be started again" if hangs else ""
+        trouble = self._source.trouble or trouble
+        if trouble != self._state.trouble:
+            self._state.trouble = trouble
+            again = f"{self._source.name} is heard again"
+            self._tell(f"NOTHING IS HEARD: {trouble}" if trouble else again)
+        if not hangs:
+            self._supervisor.alive(self._status())
+
+    def _status(self) -> str:
+        if self._state.trouble:
+            return f"NOTHING IS HEARD: {self._state.trouble}"
+        return f"hearing {self._source.name}, {counted(self._state.alerts, 'alert')}"
 
     def _tell(self, message: str) -> None:
         """Say, with the time, what happens: on stderr, or on the dashboard and later on stderr."""
         message = f"{datetime.now().astimezone():%H:%M:%S} {message}"
-        if self._live is None:
-            self._say(message)
-        else:
+        if self._covered:
             self._state.notice(message, time.monotonic())
             self._messages.append(message)
+        else:
+            self._say(message)
 
     def _say(self, message: str) -> None:
         self._print(f"livetag: {message}")
@@ -263,10 +288,18 @@ class Monitor:
     def _print(self, line: str) -> None:
         with contextlib.suppress(OSError):  # what cannot be said must not end the listening
             self._console.print(line, markup=False, soft_wrap=True)
+        self._wait_for_stderr(MOST_CHARACTERS // 2)
+
+    def _wait_for_stderr(self, most_waiting: int) -> None:
+        """A recording waits for whoever reads what is said; a microphone does not."""
+        while self._relay is not None and self._relay.waiting > most_waiting:
+            if self._source.live or self._stop.is_set():
+                return
+            self._relay.drain(_WAIT_SECONDS)
 
     def _tell_hidden(self) -> None:
-        for message in self._messages:
-            self._say(message)
+        while self._messages:
+            self._say(self._messages.popleft())
 
     def _summary(self) -> str:
         state = self._state

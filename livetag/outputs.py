@@ -1,11 +1,11 @@
-"""The sinks that a configuration asks for, opened."""
+"""The sinks that a configuration asks for, opened; and those that another one asks for instead."""
 
 import contextlib
 import json
 import os
 import sys
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -43,39 +43,94 @@ def sink_tables(config: Config) -> list[tuple[str, schema.SinkTable]]:
     return [*tables, *((f"sink {number}", table) for number, table in enumerate(config.sink, 1))]
 
 
-def open_sinks(
-    config: Config,
-    source: Source,
-    rules: Rules,
-    params: Params,
-    model: Report,
-    began: float | None,
-    covered: bool,
-) -> list[Sink]:
-    """Standard output and every sink that is asked for, open.
+@dataclass(frozen=True)
+class Output:
+    """A sink that is asked for, with all that it is opened with: equal ones are the same sink."""
 
-    `began`: the UNIX time at which a recording began. `covered`: the dashboard has the terminal to
-    itself. Raises `LivetagError`.
-    """
-    from livetag.sinks.console import ConsoleSink
+    where: str = field(compare=False)
+    """In the configuration; it may move."""
+    table: schema.SinkTable
+    selection: Selection
+    never_with: frozenset[int] = frozenset()
+    lookback_seconds: float = 0.0
 
-    held = covered and sys.stdout.isatty()
-    sinks: list[Sink] = [ConsoleSink(_own_stdout(), source.name, config.json, held)]
-    with contextlib.ExitStack() as undo:  # a sink that cannot be opened leaves none open
-        for where, table in sink_tables(config):
-            selection = _selection(table, where, rules)
-            match table:
-                case schema.HistoryLog():
-                    sink = _open_history(table, config, source, model, selection)
-                case schema.Clips():
-                    never_with = _never_with(table, where, rules)
-                    sink = _open_clips(table, source, rules, params, selection, never_with)
-                case _:
-                    sink = _open_text_log(table, source, selection, began)
-            undo.callback(sink.close)
-            sinks.append(sink)
-        undo.pop_all()
-    return sinks
+
+class Outputs:
+    """The sinks in force."""
+
+    def __init__(
+        self,
+        config: Config,
+        source: Source,
+        rules: Rules,
+        params: Params,
+        model: Report,
+        began: float | None,
+        covering: Callable[[], bool],
+    ) -> None:
+        """Open standard output and every sink that is asked for.
+
+        `began`: the UNIX time at which a recording began. `covering`: whether the dashboard has the
+        terminal to itself at this moment. Raises `LivetagError`.
+        """
+        from livetag.sinks.console import ConsoleSink
+
+        self._source = source
+        self._params = params
+        self._model = model
+        self._began = began
+        stdout = _own_stdout()
+        covered = covering if sys.stdout.isatty() else _nothing_covers
+        self._console = ConsoleSink(stdout, source.name, config.json, covered)
+        self._open: dict[Output, Sink] = {}
+        self.change(config, rules)
+
+    @property
+    def sinks(self) -> list[Sink]:
+        """All of them, standard output first."""
+        return [self._console, *self._open.values()]
+
+    def change(self, config: Config, rules: Rules) -> tuple[list[Sink], list[Sink]]:
+        """Have the sinks of a configuration in force: the sinks to close, and those opened instead.
+
+        What both ask for alike stays as it is. Raises `LivetagError`, and then all does.
+        """
+        wanted = _outputs(config, rules, self._params)
+        opened: dict[Output, Sink] = {}
+        with contextlib.ExitStack() as undo:  # a sink that cannot be opened leaves none open
+            for output in wanted:
+                if output not in self._open:
+                    opened[output] = self._opened(output, config)
+                    undo.callback(opened[output].close)
+            undo.pop_all()
+        gone = [sink for output, sink in self._open.items() if output not in wanted]
+        self._open = {output: opened.get(output) or self._open[output] for output in wanted}
+        return gone, list(opened.values())
+
+    def _opened(self, output: Output, config: Config) -> Sink:
+        match output.table:
+            case schema.HistoryLog() as table:
+                return _open_history(table, config, self._source, self._model, output.selection)
+            case schema.Clips() as table:
+                return _open_clips(table, self._source, self._params, output)
+            case table:
+                return _open_text_log(table, self._source, output.selection, self._began)
+
+
+def _outputs(config: Config, rules: Rules, params: Params) -> list[Output]:
+    return [_output(table, where, rules, params) for where, table in sink_tables(config)]
+
+
+def _output(table: schema.SinkTable, where: str, rules: Rules, params: Params) -> Output:
+    selection = _selection(table, where, rules)
+    if not isinstance(table, schema.Clips):
+        return Output(where, table, selection)
+    if table.alerts_only:  # the others need not be held until it is known what they are
+        classes = rules.alerting
+        classes = classes if selection.classes is None else classes & selection.classes
+        selection = replace(selection, classes=classes)
+    lookback_s = (rules.longest_confirmation - 1) * params.patch_hop_seconds + params.window_seconds
+    return Output(where, table, selection, _never_with(table, where, rules), lookback_s)
 
 
 def _open_text_log(
@@ -93,7 +148,7 @@ def _open_text_log(
         schema.DcaseList: DcaseSink,
     }
     sink: Sink = kinds[type(table)](
-        Path(table.path), source.name, selection, table.max_megabytes, began
+        Path(table.path), source.name, selection, table.max_megabytes, began, synced=source.live
     )
     return sink
 
@@ -112,33 +167,22 @@ def _open_history(
         hop_seconds=config.patch_hop_seconds,
         configuration=json.dumps(schema.as_builtins(config)),
     )
-    return HistorySink(Path(table.path) if table.path else history_path(), run, selection)
+    path = Path(table.path) if table.path else history_path()
+    return HistorySink(path, run, selection, synced=source.live)
 
 
-def _open_clips(
-    table: schema.Clips,
-    source: Source,
-    rules: Rules,
-    params: Params,
-    selection: Selection,
-    never_with: Collection[int],
-) -> Sink:
+def _open_clips(table: schema.Clips, source: Source, params: Params, output: Output) -> Sink:
     from livetag.sinks.clips import ClipSink
 
-    if table.alerts_only:  # the others need not be held until it is known what they are
-        classes = rules.alerting
-        classes = classes if selection.classes is None else classes & selection.classes
-        selection = replace(selection, classes=classes)
-    hop_s = params.patch_hop_seconds
     return ClipSink(
         folder=Path(table.path),
         source=source.name,
         rate_hz=source.rate_hz,
         settings=table,
-        selection=selection,
-        never_with=never_with,
-        hop_seconds=hop_s,
-        lookback_seconds=(rules.longest_confirmation - 1) * hop_s + params.window_seconds,
+        selection=output.selection,
+        never_with=output.never_with,
+        hop_seconds=params.patch_hop_seconds,
+        lookback_seconds=output.lookback_seconds,
         tidy=source.live,
     )
 
@@ -146,12 +190,10 @@ def _open_clips(
 def check_sinks(config: Config, rules: Rules) -> None:
     """Look at what every sink is to be given, and where. Raises `UsageError`."""
     writers: dict[Path, str] = {}
-    for where, table in sink_tables(config):
-        _selection(table, where, rules)
+    for output in _outputs(config, rules, Params()):
+        where, table = output.where, output.table
         if isinstance(table, schema.TextLog):
             check_codes(Path(table.path))
-        if isinstance(table, schema.Clips):
-            _never_with(table, where, rules)
         path = history_path() if table.path is None else Path(table.path)
         other = writers.setdefault(path.resolve(), where)
         if other != where:
@@ -165,6 +207,10 @@ def _selection(table: schema.SinkTable, where: str, rules: Rules) -> Selection:
 
 def _never_with(table: schema.Clips, where: str, rules: Rules) -> frozenset[int]:
     return rules.names.indices(table.never_with, f"{where}: never_with")
+
+
+def _nothing_covers() -> bool:
+    return False
 
 
 def _own_stdout() -> TextIO:

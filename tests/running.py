@@ -5,6 +5,7 @@ import fcntl
 import os
 import pty
 import queue
+import select
 import signal
 import struct
 import subprocess
@@ -48,6 +49,8 @@ class Running:
         self.process = process
         self.lines: list[str] = []
         self.stderr = b""
+        self._terminal = stderr
+        self._hang_up = threading.Event()
         self._screen = pyte.Screen(80, 24) if screen else None
         self._feed = pyte.ByteStream(self._screen) if self._screen else None
         self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -66,11 +69,31 @@ class Running:
 
     def _read_stderr(self, descriptor: int) -> None:
         with contextlib.suppress(OSError):  # a terminal whose other end closed
-            while data := os.read(descriptor, 65_536):
+            while not self._hang_up.is_set():
+                if not select.select([descriptor], [], [], 0.05)[0]:
+                    continue
+                if not (data := os.read(descriptor, 65_536)):
+                    break
                 self.stderr += data
                 if self._feed:
                     self._feed.feed(data)
                 self._news.put(None)
+        os.close(descriptor)
+
+    def type(self, text: str) -> None:
+        """Press keys on the terminal."""
+        os.write(self._terminal, text.encode())
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Give the terminal another size."""
+        assert self._screen is not None
+        self._screen.resize(lines, columns)
+        _set_size(self._terminal, columns, lines)
+
+    def hang_up(self) -> None:
+        """Close the terminal."""
+        self._hang_up.set()
+        self._threads[1].join(timeout=PATIENCE_SECONDS)
 
     @property
     def screen(self) -> list[str]:
@@ -108,9 +131,8 @@ def running(
     """Start a command; `terminal`: its stderr is one, of 80 by 24."""
     if terminal:
         reading, writing = pty.openpty()
-        fcntl.ioctl(writing, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        env = {**(os.environ if env is None else env), "TERM": "xterm-256color"}
-        env.pop("NO_COLOR", None)
+        _set_size(writing, 80, 24)
+        env = _terminal_environment(env)
     else:
         reading, writing = os.pipe()
     process = subprocess.Popen(
@@ -121,10 +143,52 @@ def running(
         stderr=writing,
     )
     os.close(writing)
-    command = Running(process, reading, terminal)
+    with _ended(process):
+        yield Running(process, reading, terminal)
+
+
+@contextlib.contextmanager
+def logged_in(*command: str, env: Environment | None = None) -> Iterator[Running]:
+    """Start a program as a terminal does, which may stop it, and whose end it is told of.
+
+    Its stdin and stderr are that terminal, of 80 by 24; its stdout is a pipe.
+    """
+    ours, theirs = pty.openpty()
+    _set_size(theirs, 80, 24)
+
+    def take_terminal() -> None:
+        os.setsid()
+        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+
+    process = subprocess.Popen(
+        command,
+        env=_terminal_environment(env),
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        preexec_fn=take_terminal,  # noqa: PLW1509
+    )
+    os.close(theirs)
+    with _ended(process):
+        yield Running(process, ours, screen=True)
+
+
+@contextlib.contextmanager
+def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Leave no process behind."""
     try:
-        yield command
+        yield
     finally:
         if process.poll() is None:
             process.kill()
             process.wait(timeout=10)
+
+
+def _set_size(terminal: int, columns: int, lines: int) -> None:
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+
+def _terminal_environment(env: Environment | None) -> dict[str, str]:
+    named = {**(os.environ if env is None else env), "TERM": "xterm-256color"}
+    named.pop("NO_COLOR", None)
+    return named

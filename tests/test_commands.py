@@ -249,7 +249,7 @@ def test_a_recording_is_dated_from_when_it_began(demo_wav: Path, tmp_path: Path)
 # --- How it ends --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_the_demo_cleanly(number: signal.Signals) -> None:
     with running("monitor", "--demo", "--json") as command:
         command.wait_until(lambda c: bool(c.lines), "event")

@@ -56,6 +56,11 @@ class Listener:
         self.anchor = Anchor(stream_s=0.0, unix_time=began)
         self.next_s = 0.0
 
+    def adopt(self, **values: Any) -> None:
+        """Have another configuration's rules, as a reload does."""
+        self.rules = resolve(convert(ONE_WINDOW_EACH | values, "the test"), class_map())
+        self.detector.adopt(self.rules)
+
     def hear(self, *windows: Heard, level: float = LEVEL_DBFS) -> list[Found]:
         """Go on with these windows: the scores of classes, or the dog's alone."""
         found: list[Found] = []
@@ -847,6 +852,143 @@ def test_a_group_is_explained_by_the_member_that_came_nearest() -> None:
     assert (explanation.label.name, explanation.group) == ("Cat", "pets")
 
 
+# --- Rules that change on the way ---------------------------------------------------------------
+
+
+def test_other_rules_hold_from_the_next_window_on() -> None:
+    listener = Listener(threshold=0.8, release=0.1)
+    assert listener.hear(0.6) == []
+    listener.adopt(threshold=0.5, alert=("Dog",))
+    (start,) = starts(listener.hear(0.7))
+    assert (start.threshold, start.alert) == (0.5, True)
+    listener.adopt(threshold=0.8, release=0.75, hold_seconds=0.0)
+    (end,) = ends(listener.hear(0.7))
+    assert end.start is start
+
+
+def test_windows_from_before_count_as_the_other_rules_have_them() -> None:
+    listener = Listener(threshold=0.8, release=0.1, confirm=(1, 4))
+    listener.hear(0.0, 0.6, 0.6)
+    listener.adopt(threshold=0.5, confirm=(3, 4))
+    (start,) = starts(listener.hear(0.6))
+    assert start.start_s == listener.onset_s(1)
+    (end,) = ends(listener.finish())
+    assert end.windows == 3
+
+
+def test_an_event_goes_on_and_does_not_alert_again() -> None:
+    listener = Listener(alert=("Dog",))
+    (start,) = starts(listener.hear(0.9, 0.9))
+    listener.adopt(alert=("Dog", "Cat"), threshold=0.4, release=0.4)
+    assert listener.hear(0.9, 0.9) == []
+    (end,) = ends(listener.finish())
+    assert (end.start, end.windows, end.alert) == (start, 4, True)
+
+
+def test_a_sound_that_goes_on_is_told_of_as_soon_as_it_is_to_alert() -> None:
+    listener = Listener()
+    (start,) = starts(listener.hear(0.9, 0.9))
+    listener.adopt(alert=("Dog",))
+    (alert,) = alerts(listener.hear(0.9))
+    assert alert.start is start
+    listener.adopt()
+    assert [end.alert for end in ends(listener.all_of(0.9))] == [True]  # the user was told
+
+
+def test_what_is_not_reported_any_more_ends_and_withholds_as_before() -> None:
+    rule = {"label": "Dog", "unless": ["Music"]}
+    listener = Listener(hold_seconds=0.0, release=0.2, rule=[rule])
+    listener.hear({"Music": 0.9}, {"Music": 0.9})
+    listener.adopt(hold_seconds=0.0, release=0.2, rule=[rule], ignore=("Music",))
+    found = listener.hear({"Music": 0.3, "Dog": 0.9})  # it goes on, but would not begin
+    assert [end.start.label.name for end in ends(found)] == ["Music"]
+    assert [(one.label.name, one.withheld) for one in starts(found)] == [("Dog", "while Music")]
+    listener.adopt(hold_seconds=0.0, release=0.2, rule=[rule], ignore=("Music", "Cat"))
+    assert listener.hear({"Music": 0.3, "Dog": 0.9}) == []
+    assert kinds(listener.hear({"Dog": 0.9})) == ["EventAlert"]
+
+
+def test_what_is_reported_from_now_on_begins_now() -> None:
+    listener = Listener(ignore=("Dog",), confirm=(2, 3))
+    assert listener.hear(0.9, 0.9, 0.9, 0.9) == []
+    listener.adopt(confirm=(2, 3))
+    assert listener.hear(0.9) == []
+    (start,) = starts(listener.hear(0.9))
+    assert listener.onset_s(4) <= start.start_s < listener.onset_s(5)
+    assert kinds(listener.finish()) == ["EventEnd"]
+
+
+def test_what_an_ended_event_was_made_of_stays_its_own() -> None:
+    rules: dict[str, Any] = {"confirm": (2, 4), "hold_seconds": 0.0}
+    listener = Listener(hop_seconds=0.1, **rules)
+    (end,) = ends(listener.hear(0.0, 0.9, 0.9, 0.1))
+    listener.adopt(**rules, alert=("Dog",))
+    assert listener.hear(0.9) == []
+    (start,) = starts(listener.hear(0.9))
+    assert start.start_s == end.end_s > listener.onset_s(4)
+
+
+WITH_PETS: dict[str, Any] = {"groups": {"pets": ["Dog", "Cat"]}, "cooldown_seconds": 60.0}
+WITH_FELINES: dict[str, Any] = {"groups": {"felines": ["Cat"], "pets": ["Dog", "Cat"]}}
+
+
+def test_a_group_is_the_same_by_its_name_wherever_it_stands() -> None:
+    listener = Listener(**WITH_PETS, alert=("pets",))
+    (start,) = starts(listener.hear({"Dog": 0.9}, {"Cat": 0.9}))
+    listener.adopt(**WITH_PETS | WITH_FELINES, alert=("felines", "pets"))
+    assert listener.hear({"Dog": 0.9}) == []
+    (end,) = ends(listener.finish())
+    assert (end.start, end.windows) == (start, 3)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(("Dog",), ("pets",)), (("pets",), ("Dog",)), (("pets",), ("others",))]
+)
+def test_a_sound_that_goes_on_does_not_alert_again_as_another_rule_s(
+    before: tuple[str], after: tuple[str]
+) -> None:
+    listener = Listener(**WITH_PETS, alert=before)
+    assert [start.alert for start in starts(listener.hear(0.9, 0.9))] == [True]
+    groups = {"groups": {"pets": ["Dog", "Cat"], "others": ["Dog", "Pig"]}}
+    listener.adopt(**WITH_PETS | groups, alert=after)
+    found = listener.hear(*[0.9] * 10)
+    asked = [one for one in starts(found) if (one.group or one.label.name) == after[0]]
+    assert [one.withheld[:8] for one in asked] == ["cooldown"]
+    assert alerts(found) == []
+    listener.next_s = 61.0
+    assert len(alerts(listener.hear(0.9))) == 1
+
+
+def test_a_cooldown_of_one_class_is_not_taken_over_by_others() -> None:
+    listener = Listener(**WITH_PETS, alert=("Dog",))
+    listener.hear(0.9)
+    listener.adopt(**WITH_PETS, alert=("Dog", "Cat"))
+    found = listener.hear({"Dog": 0.9, "Cat": 0.9})
+    assert [(one.label.name, one.alert) for one in starts(found)] == [("Cat", True)]
+
+
+def test_rules_that_alerted_before_keep_cooldowns_of_their_own() -> None:
+    listener = Listener(**WITH_PETS, alert=("Dog", "pets"))
+    listener.hear({"Cat": 0.9})
+    listener.adopt(**WITH_PETS, alert=("Dog", "pets"))
+    assert [(one.label.name, one.alert) for one in starts(listener.hear(0.9))] == [("Dog", True)]
+
+
+def test_what_came_near_is_explained_by_the_rule_that_it_came_near() -> None:
+    listener = Listener(alert=("Dog", "Cat"), hold_seconds=0.0)
+    listener.hear({"Dog": 0.4, "Cat": 0.4})
+    listener.adopt(alert=("Dog=0.3", "Cat"), hold_seconds=0.0)
+    assert reasons(listener.hear(0.0, 0.0)) == ["Cat: 0.40 of 0.50"]
+
+
+def test_other_rules_wait_for_a_window() -> None:
+    listener = Listener()
+    listener.hear(0.9)
+    listener.adopt(ignore=("Dog",))
+    assert kinds(listener.finish()) == ["EventEnd"]
+    assert listener.hear(0.9) == []
+
+
 # --- What holds whatever is heard ---------------------------------------------------------------
 
 SCORES = st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.45, 0.5, 0.6, 0.8, 1.0])
@@ -915,12 +1057,19 @@ def rule_values(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-def heard(listener: Listener, stream: list[Window]) -> Log:
-    """Play a made-up stream, gaps included, to a detector."""
+def heard(
+    listener: Listener, stream: list[Window], changes: Mapping[int, dict[str, Any]] | None = None
+) -> Log:
+    """Play a made-up stream, gaps included, to a detector.
+
+    `changes`: configurations that take over before the window of that number.
+    """
     log = Log()
     music = False
     end_s = 0.0
-    for window in stream:
+    for number, window in enumerate(stream):
+        if changes and number in changes:
+            listener.adopt(**changes[number])
         now_s = listener.next_s
         if window.lost_s:
             gap = [(now_s, one) for one in listener.finish(end_s)]
@@ -970,6 +1119,53 @@ def test_whatever_is_heard_events_and_alerts_are_sound(
         for (_, one), music in zip(log.found, log.unless_open, strict=True):
             alerting = isinstance(one, EventAlert) or (isinstance(one, EventStart) and one.alert)
             assert not (alerting and music)
+
+
+@given(
+    stream=STREAMS,
+    values=rule_values(),
+    others=rule_values(),
+    at=st.lists(st.integers(0, 60), max_size=4),
+)
+@settings(derandomize=True, deadline=None, max_examples=150)
+def test_whenever_rules_change_events_and_alerts_are_sound(
+    stream: list[Window], values: dict[str, Any], others: dict[str, Any], at: list[int]
+) -> None:
+    """Cooldowns are those of the rules in force; the shorter one holds in any case."""
+
+    def configuration(which: int) -> dict[str, Any]:
+        chosen = (values, others)[which % 2]
+        rules = [{"label": "Dog", **chosen}, {"group": "pets", **chosen}]
+        groups = [{"pets": ["Cat", "Dog"]}, {"noises": ["Music"], "pets": ["Cat", "Dog"]}]
+        kept = rules if which < 2 else rules[:1]
+        return {"confirm": (1, 1), "groups": groups[which % 2], "rule": kept, "watch": ["Music"]}
+
+    listener = Listener(**configuration(0))
+    log = heard(listener, stream, {number: configuration(1 + i) for i, number in enumerate(at)})
+    for key in ("Dog", "pets", "Music", "Cat"):
+        events_are_sound(log.of(key))
+    cooldown_seconds = min(values["cooldown_seconds"], others["cooldown_seconds"])
+    for key in ("Dog", "pets"):
+        told = [
+            now_s
+            for now_s, one in log.of(key)
+            if isinstance(one, EventAlert) or (isinstance(one, EventStart) and one.alert)
+        ]
+        assert all(later - earlier >= cooldown_seconds - 1e-6 for earlier, later in pairwise(told))
+
+
+@given(stream=STREAMS, values=rule_values(), at=st.lists(st.integers(0, 60), max_size=4))
+@settings(derandomize=True, deadline=None, max_examples=100)
+def test_the_same_rules_anew_change_nothing(
+    stream: list[Window], values: dict[str, Any], at: list[int]
+) -> None:
+    same: dict[str, Any] = {
+        "groups": {"pets": ["Cat", "Dog"]},
+        "rule": [{"label": "Dog", **values}, {"group": "pets", **values}],
+        "alert": ("Music",),
+    }
+    undisturbed = heard(Listener(**same), stream)
+    assert heard(Listener(**same), stream, dict.fromkeys(at, same)) == undisturbed
 
 
 def events_are_sound(found: list[tuple[float, Found]]) -> None:

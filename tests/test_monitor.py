@@ -4,6 +4,7 @@ import contextlib
 import errno
 import io
 import itertools
+import math
 import os
 import signal
 import sys
@@ -21,7 +22,7 @@ from conftest import FakeClassifier
 from rich.console import Console
 
 from livetag.detector import Detector
-from livetag.errors import InputError, LivetagError
+from livetag.errors import InputError, LivetagError, UsageError
 from livetag.events import (
     AudioBlock,
     EventAlert,
@@ -36,12 +37,16 @@ from livetag.events import (
 from livetag.fanout import FanOut
 from livetag.monitor import Monitor
 from livetag.records import iso_time
+from livetag.reload import Change
 from livetag.rules import resolve
 from livetag.schema import Config
+from livetag.screen import Screen
+from livetag.signals import ENDING, Signals
 from livetag.sinks.base import Sink
 from livetag.sinks.console import ConsoleSink
 from livetag.sinks.csv_log import CsvSink
 from livetag.state import MonitorState
+from livetag.supervisor import Supervisor
 from livetag.yamnet.labels import ClassMap
 from livetag.yamnet.params import Params
 
@@ -63,6 +68,8 @@ class FakeSource:
     ) -> None:
         self.failure: LivetagError | None = None
         self.live = live
+        self.trouble = ""
+        self.polled_at = -math.inf
         self.is_open = False
         self._blocks = blocks
         self._later_failure = failure
@@ -88,12 +95,22 @@ class NotingSink:
     def __init__(self, on_item: Callable[[Item], None] = lambda _: None) -> None:
         self.items: list[Item] = []
         self.closed = False
+        self.reopened = 0
         self._on_item = on_item
 
     def write(self, item: Item) -> None:
         assert not self.closed
         self.items.append(item)
         self._on_item(item)
+
+    def writes(self, item: Item) -> bool:
+        return isinstance(item, self.takes)
+
+    def retry(self) -> None:
+        """Nothing it was given is left."""
+
+    def reopen(self) -> None:
+        self.reopened += 1
 
     def close(self) -> None:
         self.closed = True
@@ -182,9 +199,13 @@ class Bench:
         *sinks: Sink,
         duration_seconds: float | None = None,
         console: Console | None = None,
-        dashboard_top: int | None = None,
+        dashboard: bool = False,
         explain: bool = False,
+        reread: Callable[[], Change] | None = None,
+        signals: Signals | None = None,
+        supervisor: Supervisor | None = None,
     ) -> Monitor:
+        console = console or Console(file=self.told, width=80)
         params = self.state.params
         self.source = blocks if isinstance(blocks, FakeSource) else FakeSource(blocks)
         return Monitor(
@@ -194,11 +215,24 @@ class Bench:
             params=params,
             state=self.state,
             sinks=sinks,
-            console=console or Console(file=self.told, width=80),
-            dashboard_top=dashboard_top,
+            console=console,
+            screen=Screen(console) if dashboard else None,
+            top=5,
             duration_seconds=duration_seconds,
             explain=explain,
+            reread=reread,
+            signals=signals,
+            supervisor=supervisor,
         )
+
+
+@pytest.fixture(autouse=True)
+def signals_as_they_were() -> Iterator[None]:
+    """A monitor that a signal has ended leaves what a second one does in force."""
+    before = {number: signal.getsignal(number) for number in ENDING}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -289,23 +323,14 @@ def test_a_stop_ends_what_goes_on_and_is_no_error(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_and_sigterm_stop_and_a_second_ctrl_c_would_interrupt(
-    number: signal.Signals, bench: Bench
-) -> None:
+def test_ctrl_c_and_sigterm_stop_as_a_stop_does(number: signal.Signals, bench: Bench) -> None:
     def interrupt(item: Item) -> None:
         if isinstance(item, EventStart):
             os.kill(os.getpid(), number)
 
-    def blocks(stop: threading.Event) -> Iterator[AudioBlock]:
-        assert signal.getsignal(signal.SIGINT) != signal.default_int_handler
-        yield from endless(stop)
-        wait_until(lambda: signal.getsignal(signal.SIGINT) == signal.default_int_handler)
-
-    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
     notes = NotingSink(interrupt)
-    assert bench.monitor(blocks, notes).run() == 0
+    assert bench.monitor(endless, notes).run() == 0
     assert notes.kinds == ["EventStart", "EventEnd"]
-    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_a_worker_that_fails_is_told_to_main_after_what_it_had_found(bench: Bench) -> None:
@@ -429,12 +454,12 @@ def overrun(
     The sink, whether more was taken from the source than queues have room for while it hung, and
     the exit code.
     """
-    monkeypatch.setattr("livetag.monitor.QUEUE_ITEMS", 8)
+    monkeypatch.setattr("livetag.worker.QUEUE_ITEMS", 8)
     monkeypatch.setattr("livetag.fanout.BACKLOG_ITEMS", 4)
-    sink = HangingSink(takes=(Level, Scores, EventStart, EventEnd))
-    # One item is being written, four wait for it, main and the worker hold one each, eight are
-    # between them; each block makes one item at least.
-    room = 1 + 4 + 1 + 8 + 1
+    sink = HangingSink(takes=(Scores, EventStart, EventEnd))
+    # One window is being written, four wait for it, main and the worker hold one each, eight items
+    # are between them; a window comes with every fifth block, the first one with the tenth.
+    room = 10 + 5 * (1 + 4 + 1 + 1) + 8
     overran = threading.Event()
 
     def blocks(_: threading.Event) -> Iterator[AudioBlock]:
@@ -463,9 +488,7 @@ def test_a_recording_waits_for_a_slow_sink_and_loses_nothing(
 ) -> None:
     sink, overran, code = overrun(bench, live=False, monkeypatch=monkeypatch)
     assert (overran, code) == (False, 0)
-    kinds = [kind for kind in sink.kinds if kind != "Level"]
-    assert kinds == ["Scores", "EventStart", *["Scores"] * 19, "EventEnd"]
-    assert sink.kinds.count("Level") == 100
+    assert sink.kinds == ["Scores", "EventStart", *["Scores"] * 19, "EventEnd"]
     assert "too slow" not in bench.told.getvalue()
 
 
@@ -475,7 +498,7 @@ def test_a_microphone_waits_for_no_sink_and_what_it_left_out_is_told(
     sink, overran, code = overrun(bench, live=True, monkeypatch=monkeypatch)
     assert (overran, code) == (True, 0)
     assert sink.closed
-    left_out = 100 + 20 + 2 - len(sink.items)
+    left_out = 20 + 2 - len(sink.items)
     assert left_out > 0
     told = bench.told.getvalue()
     assert told.count("the hanging one is too slow: some of what is heard is left out") == 1
@@ -487,7 +510,7 @@ def test_a_sink_that_hangs_does_not_hold_up_the_end(
     live: bool, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("livetag.monitor._ENDING_SECONDS", 1.0)
-    monkeypatch.setattr("livetag.monitor.QUEUE_ITEMS", 64)
+    monkeypatch.setattr("livetag.worker.QUEUE_ITEMS", 64)
     monkeypatch.setattr("livetag.fanout.BACKLOG_ITEMS", 4)
     hanging, notes = HangingSink(takes=(Level, EventStart)), NotingSink()
     given = 0
@@ -516,46 +539,24 @@ def test_a_sink_that_hangs_does_not_hold_up_the_end(
     assert notes.kinds.count("EventStart") == notes.kinds.count("EventEnd")
 
 
-class SteppingClock:
-    """Half a second passes each time that main looks; `count_from` text starts a countdown."""
-
-    def __init__(self, told: io.StringIO) -> None:
-        self.now = 0.0
-        self.frames_since_told = 0
-        self.stalled_for_long = threading.Event()
-        self.told_again = threading.Event()
-        self._told = told
-
-    def monotonic(self) -> float:
-        self.now += 0.5
-        text = self._told.getvalue()
-        self.frames_since_told += "no audio has come" in text
-        if self.frames_since_told > 40:
-            self.stalled_for_long.set()
-        if "again" in text:
-            self.told_again.set()
-        return self.now
-
-
-def test_a_source_that_stalls_is_told_once_and_once_when_it_is_back(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = SteppingClock(bench.told)
-    fake_time = SimpleNamespace(monotonic=clock.monotonic, thread_time=time.thread_time)
-    monkeypatch.setattr("livetag.monitor.time", fake_time)
-    monkeypatch.setattr("livetag.monitor._WAIT_SECONDS", 0.001)
+def test_what_keeps_audio_from_coming_is_told_once_and_once_that_it_is_back(bench: Bench) -> None:
+    def told(text: str) -> Callable[[], bool]:
+        return lambda: text in bench.told.getvalue()
 
     def blocks(_: threading.Event) -> Iterator[AudioBlock]:
         first, *others = sound(0.9)
         yield first
-        assert clock.stalled_for_long.wait(PATIENCE_SECONDS)
+        bench.source.trouble = "it was unplugged"
+        wait_until(told(" NOTHING IS HEARD: it was unplugged\n"))
+        bench.source.trouble = "it does not answer"
+        wait_until(told(" NOTHING IS HEARD: it does not answer\n"))
+        assert bench.state.trouble == "it does not answer"
         yield from others
-        assert clock.told_again.wait(PATIENCE_SECONDS)
+        bench.source.trouble = ""
+        wait_until(told(" made up is heard again\n"))
 
     assert bench.monitor(blocks, NotingSink()).run() == 0
-    told = bench.told.getvalue()
-    assert told.count("no audio has come from made up for") == 1
-    assert told.count("audio comes from made up again") == 1
+    assert bench.told.getvalue().count("\n") == 4  # with the summary
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -631,6 +632,256 @@ def test_ctrl_c_while_sinks_take_the_rest_of_a_recording_leaves_them_their_patie
     assert notes.closed
 
 
+class Left(BaseException):
+    """What these tests have in the place of a process that is left."""
+
+
+@pytest.mark.parametrize("dashboard", [False, True])
+def test_a_second_ctrl_c_leaves_the_process_at_once_and_the_terminal_as_it_was(
+    dashboard: bool, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[int] = []
+
+    def leave(code: int) -> None:
+        left.append(code)
+        go_on.set()
+        raise Left
+
+    monkeypatch.setattr(os, "_exit", leave)
+    monkeypatch.setattr(sys, "stderr", bench.told)
+    go_on, failing = threading.Event(), FailingSink(OSError(errno.EIO, "Input/output error"))
+
+    def blocks(stop: threading.Event) -> Iterator[AudioBlock]:
+        yield from sound(2.0)
+        wait_until(
+            lambda: failing.items != [] and ("Sounding" in bench.told.getvalue()) >= dashboard
+        )
+        os.kill(os.getpid(), signal.SIGINT)
+        stop.wait(PATIENCE_SECONDS)
+        os.kill(os.getpid(), signal.SIGINT)
+        go_on.wait(PATIENCE_SECONDS)
+
+    console = Console(file=bench.told, width=80, height=24, force_terminal=dashboard)
+    source = FakeSource(blocks, live=True)
+    with pytest.raises(Left):
+        bench.monitor(source, failing, console=console, dashboard=dashboard).run()
+    assert left == [0]
+    screen, _, after = bench.told.getvalue().partition("livetag: stopped\n")
+    assert screen.count("livetag: ") == screen.count("the failing one cannot be written") >= 1
+    if dashboard:
+        assert screen.rpartition("\x1b[?1049h")[2].count("\x1b[?25h\x1b[?1049llivetag: ") == 1
+    else:
+        assert "\x1b" not in screen + after
+
+
+# --- SIGHUP -------------------------------------------------------------------------------------
+
+
+def hang_up_and_wait(bench: Bench, told: str) -> None:
+    """From a source's blocks: ask for a reload, and wait until that is told of."""
+    os.kill(os.getpid(), signal.SIGHUP)
+    wait_until(lambda: told in bench.told.getvalue())
+
+
+needs_sighup = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs POSIX's signals")
+
+
+@needs_sighup
+def test_a_hang_up_has_logs_opened_again_and_another_configuration_in_force(bench: Bench) -> None:
+    kept, gone, new = NotingSink(), NotingSink(), NotingSink()
+    new.takes = (AudioBlock, *NotingSink.takes)
+    others = {"ignore": ("Speech",), "alert": ()}
+    silent = resolve(msgspec.structs.replace(ALERT_ON_SPEECH, **others), bench.labels)
+
+    def blocks(_: threading.Event) -> Iterator[AudioBlock]:
+        given = sound(8.0)
+        yield from given[:30]
+        wait_until(lambda: kept.kinds == gone.kinds == ["EventStart"])
+        hang_up_and_wait(bench, "the configuration was read again: much changed\n")
+        yield from given[30:]
+
+    monitor = bench.monitor(
+        FakeSource(blocks, live=True),
+        kept,
+        gone,
+        reread=lambda: Change(silent, 3, True, [gone], [new], "much changed"),
+    )
+    assert monitor.run() == 0
+    assert (kept.kinds, gone.kinds) == (["EventStart", "EventEnd"], ["EventStart"])
+    assert new.kinds.count("EventEnd") == 1  # of what is not reported any more
+    assert new.kinds[-1] == "AudioBlock"  # it did not go on to the end
+    assert new.kinds.count("AudioBlock") == 50
+    assert (kept.reopened, new.reopened) == (1, 0)
+    assert gone.closed
+    assert bench.state.rules is silent
+    assert bench.state.heard_s == pytest.approx(8.0)
+
+
+@needs_sighup
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (UsageError("there is no class 'Dgo'\n  there are: Dog"), "there is no class 'Dgo' there"),
+        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+        (ZeroDivisionError("a fault"), "ZeroDivisionError a fault"),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_refused_and_the_old_one_stays(
+    error: Exception, reason: str, bench: Bench
+) -> None:
+    notes = NotingSink()
+
+    def reread() -> Change:
+        raise error
+
+    def blocks(_: threading.Event) -> Iterator[AudioBlock]:
+        given = sound(2.0, 2.0)
+        yield given[0]
+        hang_up_and_wait(bench, "; the old one stays\n")
+        yield from given[1:]
+
+    assert bench.monitor(blocks, notes, reread=reread).run() == 0
+    assert " new configuration refused: " in bench.told.getvalue()
+    assert reason in bench.told.getvalue()
+    assert notes.kinds == ["EventStart", "EventEnd"]
+    assert notes.reopened == 1  # the logs may have been moved all the same
+    assert bench.state.rules is bench.rules
+
+
+# --- Ctrl-Z -------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGTSTP"), reason="needs POSIX's signals")
+def test_ctrl_z_gives_the_terminal_back_before_the_process_stops_and_then_draws_anew(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = Console(file=bench.told, width=80, height=24, force_terminal=True)
+    at_the_stop: list[str] = []
+    monkeypatch.setattr(
+        "livetag.monitor.suspend", lambda: at_the_stop.append(bench.told.getvalue())
+    )
+    sink = FailingSink(OSError(errno.ENOSPC, "No space left on device"))
+
+    def blocks(_: threading.Event) -> Iterator[AudioBlock]:
+        yield from sound(2.0)
+        wait_until(lambda: "cannot be written" in bench.told.getvalue())  # a message on it
+        os.kill(os.getpid(), signal.SIGTSTP)
+        wait_until(lambda: bench.told.getvalue().count("\x1b[?1049h") == 2)
+
+    assert bench.monitor(blocks, sink, console=console, dashboard=True).run() == 1
+    (shown,) = at_the_stop
+    screen, after = shown.split("\x1b[?1049l")
+    assert screen.rpartition("\x1b[?25l")[2].count("\x1b[?25h") == 1  # the cursor is back
+    assert after.count("livetag: ") == after.count("the failing one cannot be written") == 1
+    again = bench.told.getvalue().removeprefix(shown)
+    assert again.count("Sounding now") >= 1
+    assert again.count("\x1b[?1049l") == 1
+    assert "the failing one" not in again.split("\x1b[?1049l")[1]  # it was told
+
+
+# --- Signs of life ------------------------------------------------------------------------------
+
+
+class NotingSupervisor(Supervisor):
+    """Keeps what a service manager would be told."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.told: list[str] = []
+
+    def ready(self) -> None:
+        self.told.append("ready")
+
+    def alive(self, status: str) -> None:
+        self.told.append(status)
+
+    def reloading(self) -> None:
+        self.told.append("reloading")
+
+    def stopping(self) -> None:
+        self.told.append("stopping")
+
+
+def test_a_service_manager_is_told_what_livetag_is_at(bench: Bench) -> None:
+    supervisor = NotingSupervisor()
+
+    def blocks(_: threading.Event) -> Iterator[AudioBlock]:
+        assert bench.source.is_open
+        wait_until(lambda: "hearing made up, 0 alerts" in supervisor.told)
+        yield from sound(2.0)
+        wait_until(lambda: "hearing made up, 1 alert" in supervisor.told)
+        bench.source.trouble = "it was unplugged"
+        wait_until(lambda: "NOTHING IS HEARD: it was unplugged" in supervisor.told)
+        bench.source.trouble = ""
+        if hasattr(signal, "SIGHUP"):
+            os.kill(os.getpid(), signal.SIGHUP)
+            wait_until(lambda: supervisor.told.count("ready") == 2)
+            at = supervisor.told.index("reloading")
+            assert supervisor.told[at : at + 2] == ["reloading", "ready"]
+
+    assert bench.monitor(blocks, NotingSink(), supervisor=supervisor).run() == 0
+    assert (supervisor.told[0], supervisor.told[-1]) == ("ready", "stopping")
+
+
+def test_a_worker_that_hangs_is_told_of_and_does_not_look_alive(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livetag.monitor.HANGS_SECONDS", 0.6)
+    supervisor = NotingSupervisor()
+    seen: list[int] = []
+
+    def blocks(_: threading.Event) -> Iterator[AudioBlock]:
+        yield from sound(1.0)
+        wait_until(lambda: "NOTHING IS HEARD: the analysis hangs" in bench.told.getvalue())
+        seen.append(len(supervisor.told))
+        threading.Event().wait(0.6)
+        seen.append(len(supervisor.told))
+        yield from sound(1.0)[1:2]
+        wait_until(lambda: "made up is heard again" in bench.told.getvalue())
+        wait_until(lambda: len(supervisor.told) > seen[1])
+
+    assert bench.monitor(blocks, NotingSink(), supervisor=supervisor).run() == 0
+    assert seen[0] == seen[1] > 1
+
+
+def test_a_source_that_looks_for_audio_keeps_the_worker_alive(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livetag.monitor.HANGS_SECONDS", 0.6)
+    supervisor = NotingSupervisor()
+    began = time.monotonic()
+
+    def blocks(_: threading.Event) -> Iterator[AudioBlock]:
+        yield from sound(1.0)
+        pause = threading.Event()
+        while not pause.wait(0.05) and time.monotonic() < began + 2.0:
+            bench.source.polled_at = time.monotonic()
+
+    assert bench.monitor(blocks, NotingSink(), supervisor=supervisor).run() == 0
+    assert "NOTHING" not in bench.told.getvalue()
+
+
+def test_a_process_that_was_stopped_has_not_hung(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of its threads were, and main may be the first to go on."""
+    now = time.monotonic()
+    passed = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now + passed[0])
+    monkeypatch.setattr("livetag.monitor.time", clock)
+    supervisor = NotingSupervisor()
+
+    def blocks(_: threading.Event) -> Iterator[AudioBlock]:
+        yield from sound(1.0)
+        wait_until(lambda: len(supervisor.told) > 1)
+        told = len(supervisor.told)
+        passed[0] = 3_600.0
+        wait_until(lambda: len(supervisor.told) > told)
+
+    assert bench.monitor(blocks, NotingSink(), supervisor=supervisor).run() == 0
+    assert "NOTHING" not in bench.told.getvalue()
+
+
 # --- Explanations -------------------------------------------------------------------------------
 
 
@@ -691,12 +942,51 @@ def test_the_dashboard_shows_explanations_instead(unconfirmed: Bench) -> None:
         wait_until(lambda: " of 9 windows" in file.getvalue())  # it is drawn while this waits
 
     monitor = unconfirmed.monitor(
-        blocks, NotingSink(), console=console, dashboard_top=5, explain=True
+        blocks, NotingSink(), console=console, dashboard=True, explain=True
     )
     assert monitor.run() == 0
     screen, after = file.getvalue().split("\x1b[?1049l")
     assert " of 9 windows" in screen
     assert "no alert" not in screen + after
+
+
+# --- Standard error -----------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs pipes that can be filled")
+@pytest.mark.parametrize("live", [False, True])
+def test_a_recording_waits_for_whoever_reads_what_is_said_and_a_microphone_does_not(
+    live: bool, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x")  # until it is full
+    os.set_blocking(writing, True)
+    ended = threading.Event()
+    notes = NotingSink()
+    seen: list[bool] = []
+    said = bytearray()
+
+    def read() -> None:
+        wait_until(lambda: notes.closed)
+        ended.wait(PATIENCE_SECONDS if live else 1.5)  # longer than what is said is kept for
+        seen.append(ended.is_set())
+        while b"heard made up" not in said:
+            said.extend(os.read(reading, 65_536))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with os.fdopen(writing, "w") as stderr:
+        monkeypatch.setattr(sys, "stderr", stderr)
+        source = FakeSource(lambda _: sound(2.0, 1.0), live=live)
+        assert bench.monitor(source, notes, console=Console(stderr=True)).run() == 0
+        ended.set()
+        reader.join(PATIENCE_SECONDS)
+    assert not reader.is_alive()
+    assert seen == [live]
+    os.close(reading)
 
 
 # --- The dashboard ------------------------------------------------------------------------------
@@ -705,7 +995,7 @@ def test_the_dashboard_shows_explanations_instead(unconfirmed: Bench) -> None:
 def test_messages_the_dashboard_hides_are_told_when_it_is_gone(bench: Bench) -> None:
     sink = FailingSink(OSError(errno.ENOSPC, "No space left on device"))
     console = Console(file=bench.told, width=100, height=30, force_terminal=True, highlight=False)
-    monitor = bench.monitor(lambda _: sound(2.0, 2.0), sink, console=console, dashboard_top=5)
+    monitor = bench.monitor(lambda _: sound(2.0, 2.0), sink, console=console, dashboard=True)
     assert monitor.run() == 1
     screen, after = bench.told.getvalue().split("\x1b[?1049l")  # where the screen is left
     assert "\x1b[?1049h" in screen
@@ -718,6 +1008,6 @@ def test_messages_the_dashboard_hides_are_told_when_it_is_gone(bench: Bench) -> 
 def test_with_a_dashboard_a_run_goes_on_without_its_sinks(bench: Bench) -> None:
     sink = FailingSink(BrokenPipeError(errno.EPIPE, "Broken pipe"))
     console = Console(file=bench.told, width=80, height=24, force_terminal=True)
-    monitor = bench.monitor(endless, sink, console=console, dashboard_top=5, duration_seconds=6.0)
+    monitor = bench.monitor(endless, sink, console=console, dashboard=True, duration_seconds=6.0)
     assert monitor.run() == 0
     assert bench.state.heard_s == pytest.approx(6.0)

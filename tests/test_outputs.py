@@ -21,10 +21,10 @@ import soundfile
 from livetag import cli
 from livetag.errors import LivetagError, UsageError
 from livetag.events import AudioBlock, EventEnd, EventStart, Item, Scores
-from livetag.outputs import check_sinks, open_sinks, sink_tables
+from livetag.outputs import Outputs, check_sinks, sink_tables
 from livetag.resources import history_path
-from livetag.rules import resolve
-from livetag.schema import convert
+from livetag.rules import Rules, resolve
+from livetag.schema import Config, convert
 from livetag.sinks.annotations import AudacitySink, DcaseSink, RavenSink
 from livetag.sinks.base import Sink
 from livetag.sinks.clips import ClipSink
@@ -74,7 +74,7 @@ def opened() -> Iterator[Callable[..., list[Sink]]]:
         config = convert({"alert": ["Dog", "Cat"], **values}, "the test")
         rules = resolve(config, class_map())
         params = Params(patch_hop_seconds=config.patch_hop_seconds)
-        sinks = open_sinks(config, source, rules, params, REPORT, began, covered)
+        sinks = Outputs(config, source, rules, params, REPORT, began, lambda: covered).sinks
         everything.extend(sinks)
         return sinks
 
@@ -522,6 +522,119 @@ def test_a_file_of_something_else_is_refused_and_left_alone(
     assert path.read_text(encoding="utf-8") == "milk,eggs\n" * 20
 
 
+# --- Another configuration ----------------------------------------------------------------------
+
+
+class InForce:
+    """Outputs that another configuration's follow, as after a reload."""
+
+    def __init__(self, **values: Any) -> None:
+        config, rules = self._made(values)
+        params = Params(patch_hop_seconds=config.patch_hop_seconds)
+        self.outputs = Outputs(config, SOURCE, rules, params, REPORT, BEGAN, lambda: False)
+        self.closing = list(self.outputs.sinks)
+
+    def change(self, **values: Any) -> tuple[list[Sink], list[Sink]]:
+        gone, new = self.outputs.change(*self._made(values))
+        self.closing += new
+        return gone, new
+
+    @staticmethod
+    def _made(values: dict[str, Any]) -> tuple[Config, Rules]:
+        config = convert({"alert": ["Dog", "Cat"], **values}, "the test")
+        return config, resolve(config, class_map())
+
+
+@pytest.fixture
+def in_force() -> Iterator[Callable[..., InForce]]:
+    made: list[InForce] = []
+
+    def make(**values: Any) -> InForce:
+        made.append(InForce(**values))
+        return made[-1]
+
+    yield make
+    for sink in (sink for one in made for sink in one.closing):
+        with contextlib.suppress(OSError):
+            sink.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_asked_for_as_before_stays_as_it_is(
+    kind: str, in_force: Callable[..., InForce], tmp_path: Path
+) -> None:
+    """Though it stands elsewhere in the configuration, whose other keys change."""
+    path = tmp_path / "kept"
+    one = in_force(sink=[table("csv", tmp_path / "one"), table(kind, path)])
+    console, first, kept = one.outputs.sinks
+    gone, (new,) = one.change(threshold=0.5, sink=[table(kind, path), table("csv", tmp_path / "x")])
+    assert gone == [first]
+    assert one.outputs.sinks == [console, kept, new]
+    feed(kept, played(HEARD))
+    assert len(labels_in(kind, path)) == (2 if kind == "clips" else 4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_asked_for_no_more_goes_and_what_is_new_comes(
+    kind: str, in_force: Callable[..., InForce], tmp_path: Path
+) -> None:
+    one = in_force(**{kind: str(tmp_path / "old")})
+    console, old = one.outputs.sinks
+    gone, (new,) = one.change(**{kind: str(tmp_path / "new")})
+    assert gone == [old]
+    assert type(new) is KINDS[kind]
+    assert one.outputs.sinks == [console, new]
+    assert one.change() == ([new], [])
+    assert one.outputs.sinks == [console]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "dcase", "history", "clips"])
+def test_a_sink_with_another_selection_follows_at_the_same_place(
+    kind: str, in_force: Callable[..., InForce], tmp_path: Path
+) -> None:
+    path = tmp_path / "kept"
+    one = in_force(sink=[table(kind, path, labels=["Dog"])])
+    (_, old) = one.outputs.sinks
+    items = played(HEARD)
+    gone, (new,) = one.change(sink=[table(kind, path, labels=["Cat"])])
+    assert gone == [old]
+    feed(old, items)
+    feed(new, items)
+    assert sorted(set(labels_in(kind, path))) == ["Cat", "Dog"]
+
+
+def test_clips_follow_rules_that_they_depend_on(
+    in_force: Callable[..., InForce], tmp_path: Path
+) -> None:
+    clips: dict[str, Any] = {"sink": [table("clips", tmp_path / "c", never_with=["voices"])]}
+    one = in_force(groups={"voices": ["Speech"]}, **clips)
+    same, changed = ({"groups": {"voices": ["Speech", *more]}} for more in ([], ["Singing"]))
+    assert one.change(**same, **clips, threshold=0.6, cooldown_seconds=3.0) == ([], [])
+    for values in (
+        changed,
+        {**changed, "alert": ["Dog"]},
+        {**changed, "alert": ["Dog"], "confirm": (5, 9)},
+    ):
+        gone, new = one.change(**values, **clips)
+        assert (len(gone), len(new)) == (1, 1)
+        gone[0].close()
+
+
+@pytest.mark.parametrize("kind", ["audacity", "raven"])
+def test_a_stream_s_file_cannot_be_begun_anew_and_then_all_stays(
+    kind: str, in_force: Callable[..., InForce], tmp_path: Path
+) -> None:
+    path = tmp_path / "labels"
+    one = in_force(sink=[table(kind, path), table("csv", tmp_path / "csv")])
+    before = one.outputs.sinks
+    before[1].write(event("Dog", 0.0, alert=True)[1])
+    with pytest.raises(UsageError, match="is there already"):
+        one.change(sink=[table("jsonl", tmp_path / "new"), table(kind, path, labels=["Dog"])])
+    assert one.outputs.sinks == before
+    feed(before[1], played(HEARD))
+    assert len(labels_in(kind, path)) == 5
+
+
 # --- Before the microphone ----------------------------------------------------------------------
 
 
@@ -533,7 +646,7 @@ class UnopenedMicrophone:
     live = True
     failure = None
 
-    def __init__(self, *_: object) -> None:
+    def __init__(self, *_: object, **__: object) -> None:
         pass
 
     def __enter__(self) -> Self:

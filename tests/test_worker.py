@@ -1,0 +1,118 @@
+"""The worker: a bounded queue between the pipeline and main, its end, its signs of life."""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import pytest
+
+from livetag.events import AudioBlock, Item, Level
+from livetag.worker import Done, Handed, Worker
+
+PATIENCE_SECONDS = 30.0
+BLOCK = AudioBlock(np.zeros(16, np.float32), 0)
+
+
+def level(number: int) -> Level:
+    return Level(float(number), -20.0, -10.0, clipped=False)
+
+
+def worker(
+    items: Iterable[Item], audio: bool = True, stop: threading.Event | None = None
+) -> Worker:
+    return Worker(items, lambda: audio, stop or threading.Event(), PATIENCE_SECONDS)
+
+
+def taken(running: Worker) -> list[Item]:
+    """All items, to the end."""
+    found: list[Item] = []
+    while not isinstance(handed := running.take(PATIENCE_SECONDS), Done):
+        assert isinstance(handed, Handed)
+        found.append(handed.item)
+    assert handed.error is None
+    return found
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline, pause = time.monotonic() + PATIENCE_SECONDS, threading.Event()
+    while not holds():
+        assert time.monotonic() < deadline
+        pause.wait(0.001)
+
+
+def test_items_come_in_order_and_then_the_end() -> None:
+    items = [level(number) for number in range(1_000)]
+    with worker(items) as running:
+        assert taken(running) == items
+
+
+@pytest.mark.parametrize("audio", [False, True])
+def test_audio_is_handed_over_where_it_is_wanted(audio: bool) -> None:
+    with worker([BLOCK, level(1), BLOCK], audio) as running:
+        assert [type(item) for item in taken(running)].count(AudioBlock) == 2 * audio
+
+
+def test_what_goes_wrong_is_the_last_word() -> None:
+    def items() -> Iterator[Item]:
+        yield level(1)
+        raise RuntimeError("in the pipeline")
+
+    with worker(items()) as running:
+        assert isinstance(running.take(PATIENCE_SECONDS), Handed)
+        done = running.take(PATIENCE_SECONDS)
+    assert isinstance(done, Done)
+    assert str(done.error) == "in the pipeline"
+
+
+def test_nothing_in_time_is_nothing() -> None:
+    go_on = threading.Event()
+
+    def items() -> Iterator[Item]:
+        go_on.wait(PATIENCE_SECONDS)
+        yield level(1)
+
+    with worker(items()) as running:
+        assert running.take(0.001) is None
+        go_on.set()
+        assert len(taken(running)) == 1
+
+
+@pytest.mark.parametrize("to_the_end", [False, True])
+def test_the_source_is_stopped_unless_it_ended_by_itself(to_the_end: bool) -> None:
+    stop = threading.Event()
+    threads = set(threading.enumerate())
+
+    def items() -> Iterator[Item]:
+        for number in range(10) if to_the_end else itertools.count():
+            yield level(number)
+            if stop.is_set():
+                return
+
+    with worker(items(), stop=stop) as running:
+        if to_the_end:
+            taken(running)
+    assert stop.is_set() is not to_the_end
+    assert set(threading.enumerate()) <= threads
+
+
+def test_a_worker_that_waits_for_main_is_alive_and_one_that_waits_for_its_items_is_not() -> None:
+    go_on = threading.Event()
+
+    def items() -> Iterator[Item]:
+        yield from (level(number) for number in range(300))  # more than there is room for
+        go_on.wait(PATIENCE_SECONDS)
+        yield level(0)
+
+    with worker(items()) as running:
+        before = time.monotonic()
+        wait_until(lambda: running.alive_at > before + 0.5)
+        for _ in range(300):
+            assert isinstance(running.take(PATIENCE_SECONDS), Handed)
+        at = running.alive_at
+        assert running.take(0.5) is None
+        assert running.alive_at == at
+        go_on.set()
+        assert len(taken(running)) == 1
+        assert running.alive_at > at
