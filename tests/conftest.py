@@ -25,6 +25,7 @@ RATE_HZ = 16_000
 for _name in [name for name in os.environ if name.startswith("LIVETAG_")]:
     if _name != "LIVETAG_CACHE_DIR":  # the settings of whoever runs the tests are not tested
         del os.environ[_name]
+os.environ["LIVETAG_CACHE_DIR"] = str(cache_dir())  # the model, also for tests with another HOME
 
 
 def skip_unless_required(reason: str) -> NoReturn:
