@@ -389,7 +389,7 @@ def test_exact_zeros_for_too_long_are_no_hearing_until_a_sound_comes(
         portaudio.stream.deliver(2.0, 0.0)
         yield  # noticed; opened again
         yield
-        portaudio.stream.deliver(3.0, 0.0)  # still zeros: lost
+        portaudio.stream.deliver(3.04, 0.0)  # still zeros: lost
         yield
         portaudio.stream.deliver(0.08, 0.3)  # a sound: heard from its first block on
         yield
@@ -401,11 +401,46 @@ def test_exact_zeros_for_too_long_are_no_hearing_until_a_sound_comes(
     assert set(reasons) == {"zeros"}
     assert [ongoing for *_, ongoing in lost(blocks)] == [True, False]
     sound = next(block for block in blocks if block.samples.any())
-    assert sound.lost_before == pytest.approx((3.0 - DELAY_SECONDS) * RATE_HZ, abs=2)
+    assert sound.lost_before == pytest.approx((3.04 - DELAY_SECONDS) * RATE_HZ, abs=2)
     assert sum(len(block.samples) for block in blocks) == pytest.approx(12.08 * RATE_HZ, abs=2)
     assert "exact zeros: is it muted" in listening.troubles[1]
     assert listening.troubles[-1] == ""
     assert len(portaudio.streams) > 1
+
+
+def test_a_device_of_zeros_has_time_to_give_samples_before_it_is_opened_again(
+    portaudio: FakePortAudio,
+) -> None:
+    listening = Listening(portaudio, zeros_seconds=1.0)
+
+    def story() -> Story:
+        portaudio.stream.deliver(2.0, 0.0)
+        for _ in range(4 * 30):
+            yield
+            portaudio.stream.deliver(0.24, 0.0)
+
+    listening.hear(story)
+    waits = np.diff(listening.retries)
+    assert len(waits) >= 2
+    assert waits.min() >= LONGEST_RETRY_SECONDS
+    assert waits.max() <= 10.0
+
+
+def test_a_device_of_zeros_that_goes_is_tried_at_once(portaudio: FakePortAudio) -> None:
+    listening = Listening(portaudio, zeros_seconds=1.0)
+
+    def story() -> Story:
+        portaudio.stream.deliver(2.0, 0.0)
+        yield
+        yield  # opened again
+        portaudio.stream.deliver(0.24, 0.0)
+        yield
+        portaudio.stream.end()
+        yield
+
+    listening.hear(story)
+    assert len(listening.retries) == 2
+    assert listening.retries[1] - listening.retries[0] < SHORTEST_RETRY_SECONDS
 
 
 def test_what_was_captured_before_the_outage_was_told_of_is_not_heard_twice(

@@ -196,7 +196,8 @@ class Microphone:
                 self._lost, self._told = (0, ""), 0
             outage = _Outage(fault, self._heard_until, next_try=now, tell_at=now)
             self._outage = outage
-        outage.fault = fault
+        if fault.reason != outage.fault.reason:
+            outage.fault, outage.next_try = fault, now
         if fault.reason != "zeros":  # where samples may still come out of it
             self._capture = None
         self._say_trouble(outage)
@@ -218,14 +219,15 @@ class Microphone:
             return
         self._attempt = None
         wait = _RETRY_SHARE * (now - outage.began)
-        outage.next_try = self._attempt_at + min(
-            max(wait, SHORTEST_RETRY_SECONDS), LONGEST_RETRY_SECONDS
-        )
         try:
             self._use(attempt.result())
+            if outage.fault.reason == "zeros":  # the next samples may take their time
+                wait = LONGEST_RETRY_SECONDS
         except InputError as error:
             outage.answer = _first_line(error)
             self._say_trouble(outage)
+        wait = min(max(wait, SHORTEST_RETRY_SECONDS), LONGEST_RETRY_SECONDS)
+        outage.next_try = self._attempt_at + wait
 
     def _say_trouble(self, outage: _Outage) -> None:
         answer = f"; trying again: {outage.answer}" if outage.answer else "; trying again"
