@@ -1,0 +1,32 @@
+"""The commands: the only rooms that build a `Config` and put the others together."""
+
+import argparse
+from collections.abc import Callable
+
+from livetag.commands import (
+    classify,
+    config,
+    devices,
+    doctor,
+    history,
+    model,
+    monitor,
+    service,
+)
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "monitor": monitor.run,
+    "classify": classify.run,
+    "devices": devices.run,
+    "doctor": doctor.run,
+    "history": history.run,
+    "config check": config.check,
+    "config show": config.show,
+    "config schema": config.schema,
+    "model fetch": model.fetch,
+    "model info": model.info,
+    "service install": service.install,
+    "service status": service.status,
+    "service uninstall": service.uninstall,
+}
+"""What runs each command, by the name that its options carry; it returns the exit code."""
