@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from livetag import __version__
+from livetag.recording_options import add_classify, add_weights, count
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -20,7 +21,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"livetag {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_monitor(commands)
-    _add_classify(commands)
+    add_classify(commands)
     _add_history(commands)
     _add_config(commands)
     _add_service(commands)
@@ -32,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     fetch = actions.add_parser("fetch", help="fetch and compile the weights, if they are missing")
     info = actions.add_parser("info", help="source, hash, parameters, runtime and cache paths")
     for action, command in ((fetch, "model fetch"), (info, "model info")):
-        _add_weights(action)
+        add_weights(action)
         action.set_defaults(command=command)
     return parser
 
@@ -97,7 +98,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         metavar="LABEL[=SCORE]",
         help="alert on this class, instead of the configured ones; may be repeated",
     )
-    add("--top", type=_count, metavar="N", help="classes on the dashboard (default 10)")
+    add("--top", type=count, metavar="N", help="classes on the dashboard (default 10)")
     add(
         "-v",
         "--explain",
@@ -119,7 +120,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     )
     add("--clips", metavar="FOLDER", help="keep the sound of each alert in this folder")
     add("--dashboard", action=argparse.BooleanOptionalAction, help="draw it (default), or do not")
-    _add_weights(parser)
+    add_weights(parser)
 
 
 def _add_config(commands: Any) -> None:
@@ -201,42 +202,3 @@ def _add_history(commands: Any) -> None:
     form.add_argument("--summary", action="store_true", help="a table by class, a map of hours")
     add("--file", type=Path, metavar="PATH", help="the history, where it is not the usual one")
     parser.set_defaults(command="history")
-
-
-def _add_classify(commands: Any) -> None:
-    parser = commands.add_parser(
-        "classify",
-        help="top classes of recordings, as the reference does",
-        description="Prints the classes with the highest mean score over each recording's frames.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument("--top", type=_count, metavar="N", help="classes to print (default 5)")
-    parser.add_argument(
-        "--hop",
-        type=float,
-        default=0.48,
-        metavar="SECONDS",
-        help="from frame to frame: a multiple of 0.01 (default 0.48)",
-    )
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="one JSON object a file")
-    form.add_argument("--frames", action="store_true", help="one CSV row a frame and class")
-    _add_weights(parser)
-    parser.set_defaults(command="classify")
-
-
-def _add_weights(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--weights",
-        default=argparse.SUPPRESS,
-        metavar="PATH",
-        help="YAMNet's weights: an HDF5 file or a SavedModel folder",
-    )
-
-
-def _count(text: str) -> int:
-    """How many classes: at least one."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
-    return int(text)

@@ -39,6 +39,7 @@ FLOORS = {
     "livetag.relay": 0,
     "livetag.cache": 1,
     "livetag.appendfile": 1,
+    "livetag.recording_options": 1,
     "livetag.resources": 1,
     "livetag.service_file": 1,
     "livetag.audio.loudness": 2,
