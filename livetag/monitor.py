@@ -12,6 +12,7 @@ Activities:
 """
 
 import contextlib
+import math
 import os
 import threading
 import time
@@ -263,10 +264,14 @@ class Monitor:
         trouble = self._source.trouble or trouble
         if trouble != self._state.trouble:
             self._state.trouble = trouble
+            self._state.source_name = self._source.name  # perhaps of another default device
             again = f"{self._source.name} is heard again"
             self._tell(f"NOTHING IS HEARD: {trouble}" if trouble else again)
+            self._draw()
         if not hangs:
             self._supervisor.alive(self._status())
+        if trouble and now - self._state.started_at >= (self._duration_seconds or math.inf):
+            self._stop.set()  # no block comes that would tell
 
     def _status(self) -> str:
         if self._state.trouble:

@@ -239,8 +239,8 @@ def simulate(
             stop.set()
             return
         world.step()
-        if microphone._attempt is not None:
-            microphone._attempt.done.wait()
+        if microphone._outage is not None and microphone._outage._try is not None:
+            microphone._outage._try.done.wait()
             del portaudio.streams[:-1]
 
     patch.setattr(microphone, "_wait", wait)

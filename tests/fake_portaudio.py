@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from livetag.audio import portaudio
 from livetag.events import FloatArray
 
 RATE_HZ = 16_000
@@ -162,4 +163,5 @@ def install(monkeypatch: pytest.MonkeyPatch) -> FakePortAudio:
     devices = [device(0, "Built-in"), device(1, "Speakers", 0), device(2, "USB Mic", 2)]
     fake = FakePortAudio(clock, devices)
     monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    monkeypatch.setattr(portaudio, "devices_elsewhere", portaudio.input_devices)
     return fake

@@ -84,7 +84,7 @@ def test_it_is_known_when_samples_were_captured(portaudio: FakePortAudio, captur
     assert capture.first_at == pytest.approx(100.0 - DELAY_SECONDS)
     assert capture.captured_at == pytest.approx(100.0 + 2 * CALL_SECONDS - DELAY_SECONDS)
     capture.ring.read(FRAMES)  # one block is left, captured after what was read
-    assert capture.age_of_unread == pytest.approx(DELAY_SECONDS + CALL_SECONDS)
+    assert capture.read_until == pytest.approx(100.0 + CALL_SECONDS - DELAY_SECONDS)
 
 
 def test_an_overflow_is_lost_audio_as_long_as_portaudio_s_clock_says(
@@ -101,6 +101,15 @@ def test_an_overflow_is_lost_audio_as_long_as_portaudio_s_clock_says(
         (FRAMES, 1, "overflow"),
     ]
     assert capture.overflows == 2
+
+
+def test_no_more_is_lost_than_can_have_been_since_the_last_callback(
+    portaudio: FakePortAudio, capture: Capture
+) -> None:
+    portaudio.stream.call(tone(0.1))
+    portaudio.stream.adc_time += 1e6  # a driver whose clock is wrong
+    portaudio.stream.call(tone(0.2), overflow=True)
+    assert read(capture) == [(FRAMES, 0, ""), (FRAMES, FRAMES, "overflow")]
 
 
 def test_an_overflow_before_the_first_sample_lost_nothing(
@@ -183,6 +192,27 @@ def test_a_capture_begins_again_with_another_portaudio_at_the_same_rate(
     assert (following.rate_hz, following.stall_seconds) == (RATE_HZ, 2.0)
     assert following.ring is capture.ring  # its memory is not asked for again
     assert following.ring.written == 0
+
+
+def test_a_capture_begins_again_without_another_portaudio_where_that_helps_nothing(
+    portaudio: FakePortAudio, capture: Capture
+) -> None:
+    captured_again(capture, "usb", RATE_HZ, restart=False)
+    assert portaudio.restarts == 0
+    assert [stream.closed for stream in portaudio.streams] == [1, 0]
+
+
+def test_portaudio_is_left_alone_while_another_process_does_not_see_the_device(
+    portaudio: FakePortAudio, capture: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = input_devices()
+    monkeypatch.setattr("livetag.audio.portaudio.devices_elsewhere", lambda: there[:1])
+    with pytest.raises(InputError, match="no input device matches 'usb'"):
+        captured_again(capture, "usb", RATE_HZ, look_first=True)
+    assert portaudio.restarts == 0
+    monkeypatch.setattr("livetag.audio.portaudio.devices_elsewhere", lambda: there)
+    captured_again(capture, "usb", RATE_HZ, look_first=True)
+    assert portaudio.restarts == 1
 
 
 def test_a_capture_begins_again_at_the_device_s_rate_where_it_knows_no_other(

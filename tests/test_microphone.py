@@ -7,13 +7,10 @@ import numpy as np
 import pytest
 from fake_portaudio import CALL_SECONDS, DELAY_SECONDS, RATE_HZ, FakePortAudio, device, install
 
+from livetag.audio.outage import LONGEST_RETRY_SECONDS, SHORTEST_RETRY_SECONDS
 from livetag.errors import InputError
 from livetag.events import AudioBlock
-from livetag.sources.microphone import (
-    LONGEST_RETRY_SECONDS,
-    SHORTEST_RETRY_SECONDS,
-    Microphone,
-)
+from livetag.sources.microphone import Microphone
 
 FRAMES = round(CALL_SECONDS * RATE_HZ)
 Story = Iterator[None]
@@ -58,12 +55,12 @@ class Listening:
         """Let a try to open the device come to its end, unless it hangs."""
         if self.microphone.trouble not in self.troubles[-1:]:
             self.troubles.append(self.microphone.trouble)
-        attempt = self.microphone._attempt
-        if attempt is not None:
+        outage = self.microphone._outage
+        if outage is not None and outage._try is not None:
             if self.portaudio.answering.is_set():
-                attempt.done.wait()
-            if self.microphone._attempt_at not in self.retries:
-                self.retries.append(self.microphone._attempt_at)
+                outage._try.done.wait()
+            if outage.tried_at not in self.retries:
+                self.retries.append(outage.tried_at)
 
 
 def accounted(blocks: list[AudioBlock]) -> int:
@@ -294,6 +291,49 @@ def test_the_machine_s_sleep_is_a_gap_of_that_name(portaudio: FakePortAudio) -> 
     assert "the computer slept" in listening.troubles[1]
 
 
+def test_a_nap_that_is_shorter_than_a_stall_is_a_gap_all_the_same(
+    portaudio: FakePortAudio,
+) -> None:
+    listening = Listening(portaudio, stall_seconds=10.0)
+
+    def story() -> Story:
+        portaudio.stream.deliver(1.0)
+        yield
+        portaudio.clock.slept += 8.0
+        portaudio.stream.deliver(0.2)  # of which nobody knows when it was recorded
+        yield
+        portaudio.stream.deliver(1.0)
+        yield
+
+    began = portaudio.clock.continuous()
+    blocks = listening.hear(story)
+    assert {reason for reason, *_ in lost(blocks)} == {"suspended"}
+    assert accounted(blocks) == round((portaudio.clock.continuous() - began) * RATE_HZ)
+
+
+def test_whatever_portaudio_raises_it_is_tried_again(
+    portaudio: FakePortAudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listening = Listening(portaudio)
+
+    def story() -> Story:
+        portaudio.stream.deliver(1.0)
+        yield
+        with monkeypatch.context() as broken:
+            broken.delattr(FakePortAudio, "_terminate")  # as another version may be
+            portaudio.stream.end()
+            yield
+        portaudio.clock.now += SHORTEST_RETRY_SECONDS
+        yield
+        yield
+        portaudio.stream.deliver(1.0)
+        yield
+
+    blocks = listening.hear(story)
+    assert any("AttributeError" in trouble for trouble in listening.troubles)
+    assert sum(len(block.samples) for block in blocks) == 2 * RATE_HZ
+
+
 def test_a_device_that_gives_no_first_sample_is_opened_again(portaudio: FakePortAudio) -> None:
     listening = Listening(portaudio)
 
@@ -372,6 +412,26 @@ def test_an_outage_goes_on_until_the_end_and_is_told_to_the_end(portaudio: FakeP
 
     blocks = Listening(portaudio).hear(story)
     assert lost(blocks) == [("ended", 0.06, True), ("ended", 5.0, True)]
+
+
+def test_the_end_does_not_wait_for_an_analysis_that_is_far_behind(
+    portaudio: FakePortAudio,
+) -> None:
+    microphone, stop = Microphone("usb", stall_seconds=60.0), threading.Event()
+    blocks: list[AudioBlock] = []
+    with microphone:
+        delivered = portaudio.stream.deliver(20.0)
+        began = portaudio.clock.now
+        for block in microphone.blocks(stop):
+            blocks.append(block)
+            if len(block.samples):  # classified, in twice the time that it lasts
+                delivered += portaudio.stream.deliver(2 * len(block.samples) / RATE_HZ)
+            if not stop.is_set():
+                delivered_until_then = delivered
+                stop.set()
+    assert portaudio.clock.now - began <= 3.0
+    assert accounted(blocks) == delivered_until_then
+    assert [block.gap_reason for block in blocks if block.lost_before] == ["lapped"]
 
 
 # --- Nothing but zeros --------------------------------------------------------------------------
@@ -523,6 +583,7 @@ def test_another_default_device_is_listened_to(
     assert [stream.options["device"] for stream in portaudio.streams] == [0, 2]
     assert {reason for reason, *_ in lost(blocks)} == {"default"}
     assert "the default microphone is USB Mic now, no longer Built-in" in listening.troubles[1]
+    assert listening.microphone.name == "USB Mic"
     assert 14.0 < asked[1] - asked[0] < 18.0
 
 
@@ -560,6 +621,31 @@ def test_a_rate_that_is_not_the_promised_one_is_told(
     told = [trouble for trouble in listening.troubles if "samples a second" in trouble]
     assert bool(told) == wrong
     assert ("rate" in {reason for reason, *_ in lost(blocks)}) == wrong
+
+
+def test_a_rate_that_collapses_later_is_told_and_what_is_missing_is_in_the_gap(
+    portaudio: FakePortAudio,
+) -> None:
+    listening = Listening(portaudio)
+
+    def story() -> Story:
+        for _ in range(65):
+            portaudio.stream.deliver(1.0)
+            yield
+        while portaudio.clock.now < 240.0:  # a trickle, which is no stall
+            portaudio.stream.deliver(0.04)
+            portaudio.clock.now += 1.46
+            yield
+        portaudio.stream.deliver(1.0)
+        yield
+
+    began = portaudio.clock.now
+    blocks = listening.hear(story)
+    assert "rate" in {reason for reason, *_ in lost(blocks)}
+    assert any("some are missing" in trouble for trouble in listening.troubles)
+    passed = portaudio.clock.now - began
+    assert accounted(blocks) / RATE_HZ == pytest.approx(passed, abs=60.0)  # a minute is not over
+    assert accounted(blocks) / RATE_HZ > 120.0
 
 
 # --- A device that is required ------------------------------------------------------------------
@@ -610,6 +696,37 @@ def test_a_required_device_is_waited_for_at_the_start(
     with pytest.raises(InputError, match="no microphone was found"):
         Microphone("usb", require_seconds=60.0)
     assert sum(waits[4:]) == pytest.approx(60.0, abs=1.0)
+
+
+def test_a_required_device_that_is_busy_at_the_start_is_waited_for_while_listening(
+    portaudio: FakePortAudio,
+) -> None:
+    portaudio.refused_channels = {1, 2}
+    listening = Listening(portaudio, require_seconds=60.0)
+
+    def story() -> Story:
+        portaudio.clock.now += 3.0
+        yield
+        assert "cannot be opened" in listening.microphone.trouble
+        portaudio.refused_channels = set()
+        portaudio.clock.now += 1.0
+        yield
+        yield
+        portaudio.stream.deliver(1.0)
+        yield
+
+    began = portaudio.clock.now
+    blocks = listening.hear(story)
+    assert {reason for reason, *_ in lost(blocks)} == {"ended"}
+    passed = portaudio.clock.now - DELAY_SECONDS - began
+    assert accounted(blocks) == round(passed * RATE_HZ)
+    assert sum(len(block.samples) for block in blocks) == RATE_HZ
+
+
+def test_a_device_that_is_busy_at_the_start_is_an_error(portaudio: FakePortAudio) -> None:
+    portaudio.refused_channels = {1, 2}
+    with pytest.raises(InputError, match="cannot be opened"), Microphone("usb"):
+        pass
 
 
 def test_without_that_a_missing_device_is_an_error_at_once(portaudio: FakePortAudio) -> None:

@@ -40,7 +40,7 @@ from livetag.records import iso_time
 from livetag.reload import Change
 from livetag.rules import resolve
 from livetag.schema import Config
-from livetag.screen import Screen
+from livetag.screen import LEAVES_SCREEN, Screen
 from livetag.signals import ENDING, Signals
 from livetag.sinks.base import Sink
 from livetag.sinks.console import ConsoleSink
@@ -559,6 +559,20 @@ def test_what_keeps_audio_from_coming_is_told_once_and_once_that_it_is_back(benc
     assert bench.told.getvalue().count("\n") == 4  # with the summary
 
 
+def test_a_duration_ends_in_an_outage_that_nobody_tells_the_length_of(bench: Bench) -> None:
+    def blocks(stop: threading.Event) -> Iterator[AudioBlock]:
+        yield from sound(0.3)
+        bench.source.trouble = "it was unplugged"
+        assert stop.wait(PATIENCE_SECONDS)
+        nothing = np.empty(0, np.float32)
+        yield AudioBlock(nothing, 2 * RATE_HZ, round(1.7 * RATE_HZ), "ended", wall_time=1_002.0)
+
+    notes = NotingSink()
+    assert bench.monitor(blocks, notes, duration_seconds=0.5).run() == 0
+    (gap,) = [item for item in notes.items if isinstance(item, Gap)]
+    assert gap.start_s + gap.lost_seconds == pytest.approx(0.5)
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_recording_that_ends_by_itself_leaves_its_sinks_all_the_time_they_need(
     fails: bool, bench: Bench, monkeypatch: pytest.MonkeyPatch
@@ -654,7 +668,10 @@ def test_a_second_ctrl_c_leaves_the_process_at_once_and_the_terminal_as_it_was(
     def blocks(stop: threading.Event) -> Iterator[AudioBlock]:
         yield from sound(2.0)
         wait_until(
-            lambda: failing.items != [] and ("Sounding" in bench.told.getvalue()) >= dashboard
+            lambda: (
+                "the failing one cannot be written" in bench.told.getvalue()
+                and ("Sounding" in bench.told.getvalue()) >= dashboard
+            )
         )
         os.kill(os.getpid(), signal.SIGINT)
         stop.wait(PATIENCE_SECONDS)
@@ -667,7 +684,8 @@ def test_a_second_ctrl_c_leaves_the_process_at_once_and_the_terminal_as_it_was(
         bench.monitor(source, failing, console=console, dashboard=dashboard).run()
     assert left == [0]
     screen, _, after = bench.told.getvalue().partition("livetag: stopped\n")
-    assert screen.count("livetag: ") == screen.count("the failing one cannot be written") >= 1
+    words = screen.rpartition(LEAVES_SCREEN)[2] if dashboard else screen
+    assert words.count("livetag: ") == words.count("the failing one cannot be written") >= 1
     if dashboard:
         assert screen.rpartition("\x1b[?1049h")[2].count("\x1b[?25h\x1b[?1049llivetag: ") == 1
     else:

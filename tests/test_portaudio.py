@@ -1,8 +1,10 @@
 """PortAudio's room: which device, how it is found again, and calls that hang."""
 
+import contextlib
 import sys
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from fake_portaudio import RATE_HZ, FakePortAudio, install
@@ -12,6 +14,7 @@ from livetag.audio.portaudio import (
     HangsError,
     answered,
     default_elsewhere,
+    devices_elsewhere,
     find_again,
     find_device,
     input_devices,
@@ -151,6 +154,13 @@ def test_a_device_with_another_name_is_what_was_wanted_of_it() -> None:
     assert again("usb", named(0, "PCH (hw:0,0)"), named(1, "Another USB microphone")) == 1
 
 
+def test_of_twins_it_is_the_one_that_is_where_it_was() -> None:
+    twin = named(1, KNOWN.name)
+    assert again("2", twin, KNOWN) == 2
+    with pytest.raises(InputError, match="is not there, or not where it was"):
+        again("2", twin, named(3, KNOWN.name))
+
+
 def test_an_index_is_not_taken_for_the_device_that_has_it_now() -> None:
     with pytest.raises(InputError, match=r"'USB Mic: Audio \(hw:1,0\)' is not there"):
         again("2", named(2, "Webcam (hw:2,0)"))
@@ -168,13 +178,40 @@ def test_another_process_tells_which_device_is_the_default(
         "from types import SimpleNamespace\n"
         "default = SimpleNamespace(device=[0, 0])\n"
         "query_hostapis = lambda index: {'name': 'API'}\n"
-        "query_devices = lambda: [{'index': 0, 'name': 'Headset', 'hostapi': 0,"
+        "query_devices = lambda: [{'index': 0, 'name': 'Headset ', 'hostapi': 0,"
         " 'max_input_channels': 1, 'default_samplerate': 16000.0}]\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert default_elsewhere() == "Headset"
+    assert default_elsewhere() == "Headset "  # as it is: Windows cuts names, at blanks, too
     (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
     assert default_elsewhere() is None
+
+
+def test_another_process_runs_nothing_from_the_folder_that_we_are_in(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "sounddevice.py").write_text("open('was_run', 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    with contextlib.suppress(InputError):
+        devices_elsewhere()
+    assert not (tmp_path / "was_run").exists()
+
+
+def test_names_that_are_no_text_and_errors_of_portaudio_s_are_told(
+    portaudio: FakePortAudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = [
+        portaudio.PortAudioError("Error querying device", -1),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+    ]
+    for error in errors:
+
+        def fail(error: Exception = error) -> NoReturn:
+            raise error
+
+        monkeypatch.setattr(portaudio, "query_devices", fail)
+        with pytest.raises(InputError, match="PortAudio cannot list the devices"):
+            input_devices()
 
 
 # --- Starting, opening, hanging -----------------------------------------------------------------

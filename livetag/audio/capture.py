@@ -12,11 +12,12 @@ from typing import Any
 from livetag.audio import portaudio
 from livetag.audio.portaudio import Device
 from livetag.audio.ring import FloatArray, RingBuffer
-from livetag.clocks import continuous
+from livetag.clocks import continuous, slept
 from livetag.errors import InputError
 
 RING_SECONDS = 30.0
 _LONGEST_DELAY_SECONDS = 1.0  # from a sample to its callback; what a driver says beyond is wrong
+_SLEEP_SECONDS = 0.5  # of the machine's, that are no reading of two clocks in turn
 
 
 class Capture:
@@ -29,7 +30,8 @@ class Capture:
     - `called_at`: when the last callback came; before the first, when the stream was opened;
     - `zeros`: how many of the last samples are exactly zero;
     - `overflows`: how often PortAudio said that samples were lost before they reached us;
-    - `stalled`: no callback came for longer than `stall_seconds`: nothing more is taken;
+    - `stalled`: no callback came for longer than `stall_seconds`, or the machine slept: nothing
+      more is taken;
     - `ended`: PortAudio has ended the stream.
     """
 
@@ -51,6 +53,7 @@ class Capture:
         self.stalled = False
         self.ended = False
         self.stall_seconds = stall_seconds
+        self._slept = slept()
         self._expected_adc_time = 0.0
         self._stream: Any = None
 
@@ -82,22 +85,28 @@ class Capture:
             stream.close(ignore_errors=True)
 
     @property
-    def age_of_unread(self) -> float:
-        """Seconds since the last sample that was read was captured."""
-        return continuous() - self.captured_at + self.ring.unread / self.rate_hz
+    def read_until(self) -> float:
+        """When the last sample that was read was captured."""
+        return self.captured_at - self.ring.unread / self.rate_hz
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the machine has slept since this capture began."""
+        return slept() - self._slept > _SLEEP_SECONDS
 
     def _callback(self, data: FloatArray, frames: int, timing: Any, status: Any) -> None:
         """PortAudio's thread: float32[frames, channels]."""
         now = continuous()
         adc_time = timing.inputBufferAdcTime
-        if self.first_at is not None and now - self.called_at > self.stall_seconds:
+        passed = now - self.called_at
+        if self.first_at is not None and (passed > self.stall_seconds or self.suspended):
             self.stalled = True
         if self.stalled:
             self.arrived.set()
             return
         if self.first_at is not None and status.input_overflow:
-            missed = round((adc_time - self._expected_adc_time) * self.rate_hz)
-            self.ring.lose(max(missed, 1), "overflow")
+            missed = min(adc_time - self._expected_adc_time, passed)  # drivers' clocks may be wrong
+            self.ring.lose(max(round(missed * self.rate_hz), 1), "overflow")
             self.overflows += 1
         self._expected_adc_time = adc_time + frames / self.rate_hz
         samples = data[:, 0] if data.shape[1] == 1 else data.mean(axis=1)
@@ -116,13 +125,20 @@ class Capture:
         self.arrived.set()
 
 
-def captured_again(old: Capture, wanted: str | None, rate_hz: int) -> Capture:
+def captured_again(
+    old: Capture, wanted: str | None, rate_hz: int, restart: bool = True, look_first: bool = False
+) -> Capture:
     """Close a capture and begin another one of the same device, wherever it is now, in its ring.
 
-    At `rate_hz` where the device can, otherwise at its own rate. Raises `InputError`; may hang.
+    At `rate_hz` where the device can, otherwise at its own rate. `restart`: start PortAudio again,
+    so that it sees what has changed; `look_first`: only where another process sees the device.
+    Raises `InputError`; may hang.
     """
     old.close()
-    portaudio.restart()
+    if look_first:
+        portaudio.find_again(wanted, old.device, portaudio.devices_elsewhere())
+    if restart:
+        portaudio.restart()
     device = portaudio.find_again(wanted, old.device, portaudio.input_devices())
     ring = old.ring if old.rate_hz == rate_hz else None
     capture = Capture(device, rate_hz, old.stall_seconds, ring)

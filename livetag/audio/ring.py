@@ -60,6 +60,11 @@ class RingBuffer:
         return self._written
 
     @property
+    def position(self) -> int:
+        """Of the next sample that the reader takes."""
+        return self._read
+
+    @property
     def unread(self) -> int:
         """Samples waiting for the reader; more than `capacity` where it was overtaken."""
         return self._written - self._read
@@ -108,6 +113,13 @@ class RingBuffer:
             sum(loss.samples for loss in lost),
             most_lost.reason if most_lost.samples else "",
         )
+
+    def leave(self, end: int) -> int:
+        """Reader: leave out all up to a position; how many samples, lost ones included."""
+        left, self._read = end - self._read, end
+        while self._losses and self._losses[0].position <= end:
+            left += self._losses.popleft().samples
+        return left
 
     def _skip_overwritten(self, written: int) -> Loss:
         """Where the writer lapped us, go on with the newest audio."""

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from livetag.audio.capture import Capture
 from livetag.audio.portaudio import Call, default_elsewhere, started
-from livetag.clocks import continuous, slept
+from livetag.clocks import continuous
 
 FIRST_SAMPLE_SECONDS = 5.0
 """A device may take so long from being opened to its first sample: Bluetooth headsets do."""
 RATE_SECONDS = 60.0
-"""After so long, the samples of a capture are counted."""
+"""So often, the samples that a capture gave meanwhile are counted."""
 RATE_TOLERANCE = 0.05
 """So many may be missing, or too many: a busy machine lags by less, 44.1 for 48 kHz is more."""
 PROBE_SECONDS = 15.0
@@ -21,25 +21,37 @@ DEFAULT_IS_FIXED = sys.platform != "linux"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why nothing is heard: as gaps have it, and in words."""
+    """Why nothing is heard: as gaps have it, and in words.
+
+    `missing_seconds`: of what passed before it was found, so much was never delivered.
+    """
 
     reason: str
     words: str
+    missing_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """Where a capture was at a moment of the continuous clock."""
+
+    capture: Capture
+    at: float
+    written: int
+    overflows: int
 
 
 class CaptureWatch:
     """Looks at one capture after another."""
 
-    def __init__(self, name: str, default: bool, zeros_seconds: float) -> None:
-        """`name`: the source's; `default`: the default device is listened to, whichever it is.
+    def __init__(self, default: bool, zeros_seconds: float) -> None:
+        """`default`: the default device is listened to, whichever it is.
 
         `zeros_seconds`: exact zeros for longer are a fault (0: however long, they are none).
         """
-        self._name = name
         self._default = default
         self._zeros_seconds = zeros_seconds
-        self._slept = slept()
-        self._counted: Capture | None = None
+        self._mark: _Mark | None = None
         self._probe: Call[str | None] | None = None
         self._next_probe = continuous() + PROBE_SECONDS
 
@@ -48,23 +60,21 @@ class CaptureWatch:
 
         A capture that has stalled takes no more samples from then on.
         """
-        asleep, self._slept = slept() - self._slept, slept()
+        name = capture.device.name
         patience = capture.stall_seconds
         if capture.first_at is None:
             patience = max(patience, FIRST_SAMPLE_SECONDS)
         if capture.ended:
-            return Fault(
-                "ended", f"{self._name} is gone: it was unplugged, or its server has ended"
-            )
-        if capture.stalled or now - capture.called_at > patience:
+            return Fault("ended", f"{name} is gone: it was unplugged, or its server has ended")
+        if capture.stalled or capture.suspended or now - capture.called_at > patience:
             capture.stalled = True
-            if asleep > capture.stall_seconds:
+            if capture.suspended:
                 return Fault("suspended", "the computer slept")
-            return Fault("stalled", f"no samples come from {self._name}")
+            return Fault("stalled", f"no samples come from {name}")
         if self._zeros_seconds and capture.zeros > self._zeros_seconds * capture.rate_hz:
             return Fault(
                 "zeros",
-                f"{self._name} gives nothing but exact zeros: is it muted, or a privacy switch on? "
+                f"{name} gives nothing but exact zeros: is it muted, or a privacy switch on? "
                 "(zeros_seconds sets how long it may)",
             )
         return self._other_default(capture, now) or self._wrong_rate(capture)
@@ -79,24 +89,30 @@ class CaptureWatch:
         if not probe.done.is_set():
             return None
         self._probe, self._next_probe = None, now + PROBE_SECONDS
-        name = probe.result()
-        if name is None or name == capture.device.name:
+        name, known = probe.result(), capture.device.name
+        if name is None or name == known:
             return None
-        return Fault("default", f"the default microphone is {name} now, no longer {self._name}")
+        return Fault("default", f"the default microphone is {name} now, no longer {known}")
 
     def _wrong_rate(self, capture: Capture) -> Fault | None:
-        """Count a capture's samples, once."""
-        if self._counted is capture or capture.first_at is None:
+        """Count what a capture gave since the last mark, when that is long enough ago."""
+        if capture.first_at is None:
             return None
-        seconds = capture.called_at - capture.first_at
-        if seconds < RATE_SECONDS or capture.overflows:
+        mark = self._mark
+        if mark is None or mark.capture is not capture:
+            self._mark = mark = _Mark(capture, capture.first_at, 0, 0)
+        seconds = capture.called_at - mark.at
+        if seconds < RATE_SECONDS:
             return None
-        self._counted = capture
-        found_hz = capture.ring.written / seconds
-        if abs(found_hz / capture.rate_hz - 1.0) <= RATE_TOLERANCE:
+        given = capture.ring.written - mark.written
+        self._mark = _Mark(capture, capture.called_at, capture.ring.written, capture.overflows)
+        off = given / (seconds * capture.rate_hz) - 1.0
+        if abs(off) <= RATE_TOLERANCE or capture.overflows > mark.overflows:
             return None
         return Fault(
             "rate",
-            f"{self._name} gives {found_hz:,.0f} samples a second, where {capture.rate_hz:,} were "
-            "asked for: sounds are heard too high or too low (--rate sets another)",
+            f"{capture.device.name} gives {given / seconds:,.0f} samples a second, where "
+            f"{capture.rate_hz:,} were asked for: some are missing, or sounds are heard too high "
+            "or too low (--rate sets another)",
+            missing_seconds=max(0.0, -off * seconds),
         )

@@ -18,7 +18,6 @@ STALL_SECONDS = 2.0
 class Source(Protocol):
     """Where audio comes from. A context manager: entered, it is ready to give blocks."""
 
-    name: str
     rate_hz: int
     live: bool
     """Whether the audio comes when it comes, and is lost where nobody takes it."""
@@ -29,6 +28,11 @@ class Source(Protocol):
     polled_at: float
     """The monotonic time at which `blocks` last looked for audio; minus infinity where it never
     waits for any."""
+
+    @property
+    def name(self) -> str:
+        """What the user calls it; of a microphone, the device that is listened to now."""
+        ...
 
     def __enter__(self) -> Self: ...
 

@@ -11,24 +11,19 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
-from livetag.audio.capture import Capture, captured_again
+from livetag.audio.capture import Capture
+from livetag.audio.outage import SHORTEST_RETRY_SECONDS, Outage, first_line
 from livetag.audio.portaudio import (
-    HANGS,
-    Call,
     Device,
     HangsError,
-    T,
     answered,
     find_device,
     input_devices,
-    leave_behind,
     restart,
-    started,
 )
 from livetag.audio.resample import Resampler
 from livetag.audio.watch import CaptureWatch, Fault
@@ -38,26 +33,12 @@ from livetag.events import Anchor, AudioBlock, FloatArray
 from livetag.sources.base import BLOCK_SECONDS, STALL_SECONDS
 
 ZEROS_SECONDS = 30.0
-SHORTEST_RETRY_SECONDS = 0.5
-LONGEST_RETRY_SECONDS = 9.5
-_RETRY_SHARE = 0.05  # of an outage's length goes by before the next try
 _TELL_SECONDS = 60.0  # of an outage become a gap of their own: a crash takes no more of the record
-_HANGS_SECONDS = 5.0  # in closing or opening a device, until that is told
 _POLL_SECONDS = 0.25
 _CLOSE_SECONDS = 1.0  # to wait for a stream to close: one whose server hangs never does
+_ENDING_SECONDS = 2.0  # for what waits to be analyzed when the listening is to end
 _CLOCK_SLACK_SECONDS = 0.5  # by which stream and wall clock may differ until they are set right
 _LOUDEST = np.float32(100.0)  # of full scale; beyond, a driver is broken
-
-
-@dataclass(slots=True)
-class _Outage:
-    """Nothing is heard since `began`: why, and what the last try to mend it said."""
-
-    fault: Fault
-    began: float
-    next_try: float
-    tell_at: float
-    answer: str = ""
 
 
 class Microphone:
@@ -84,68 +65,70 @@ class Microphone:
         self._wanted = wanted
         self._stall_seconds = stall_seconds
         self._require_seconds = require_seconds
-        self._say = say
         self._wait_until = continuous() + (require_seconds or 0.0)
-        self._device = self._waited_for(lambda: find_device(wanted, input_devices()))
-        self.name = self._device.name
-        self.rate_hz = rate_hz or self._device.rate_hz
+        device = self._found(say)
+        self.rate_hz = rate_hz or device.rate_hz
         self.failure: LivetagError | None = None
         self.trouble = ""
         self.polled_at = time.monotonic()
         self._capture: Capture | None = None
-        self._last_capture: Capture | None = None
+        self._last_capture = Capture(device, self.rate_hz, stall_seconds)
         self._resampler = Resampler(self.rate_hz, self.rate_hz)
-        self._attempt: Call[Capture] | None = None
-        self._attempt_at = 0.0
-        self._outage: _Outage | None = None
+        self._outage: Outage | None = None
         self._position = 0  # of the next sample in the stream
         self._heard_until = 0.0  # where that sample stands on the continuous clock
         self._lost = 0, ""  # samples and reason, that the next block has to tell
         self._told = 0  # samples of the next ones that were told of as lost already
         self._clock: Anchor | None = None
-        self._watch = CaptureWatch(self.name, wanted is None, zeros_seconds)
+        self._watch = CaptureWatch(wanted is None, zeros_seconds)
 
-    def _waited_for(self, call: Callable[[], T]) -> T:
-        """What a call gives; tried again while the device may still come."""
-        told = False
+    def _found(self, say: Callable[[str], None]) -> Device:
+        """The device; looked for again while it may still come."""
+        look, told = input_devices, False
         while True:
             try:
-                return answered(call)
+                return find_device(self._wanted, answered(look))
             except HangsError:
                 raise
             except InputError as error:
                 if continuous() >= self._wait_until:
                     raise
                 if not told:
-                    self._say(f"{_first_line(error)}; waiting for it")
+                    say(f"{first_line(error)}; waiting for it")
                     told = True
             time.sleep(SHORTEST_RETRY_SECONDS)
-            answered(restart)
+            look = _devices_anew
+
+    @property
+    def name(self) -> str:
+        """Of the device that is listened to, or was last."""
+        return self._last_capture.device.name
 
     def __enter__(self) -> Self:
-        self._use(self._waited_for(self._opened))
+        """Open the device. One that is to be waited for may open later."""
+        try:
+            answered(self._last_capture.open)
+        except HangsError:
+            raise
+        except InputError as error:
+            now = self._heard_until = continuous()
+            if now >= self._wait_until:
+                raise
+            fault = Fault("ended", first_line(error))
+            self._outage = Outage(fault, now, now)
+            self.trouble = self._outage.words
+        else:
+            self._use(self._last_capture)
         return self
-
-    def _opened(self) -> Capture:
-        device: Device = find_device(self._wanted, input_devices())
-        capture = Capture(device, self.rate_hz, self._stall_seconds)
-        capture.open()
-        return capture
 
     def __exit__(self, *_: object) -> None:
         """Close the stream; one whose server hangs is left behind rather than waited for."""
-        closing = started(self._close)
-        if not closing.done.wait(_CLOSE_SECONDS):
-            leave_behind()
+        with contextlib.suppress(HangsError):
+            answered(self._close, _CLOSE_SECONDS)
 
     def _close(self) -> None:
-        capture = self._last_capture
-        if self._attempt is not None:
-            self._attempt.done.wait()
-            with contextlib.suppress(InputError):
-                capture = self._attempt.result()
-        if capture is not None:
-            capture.close()
+        opened = self._outage.last_try() if self._outage is not None else None
+        (opened or self._last_capture).close()
 
     def _use(self, capture: Capture) -> None:
         capture.wake_at = self._chunk(capture)
@@ -158,26 +141,50 @@ class Microphone:
         return round(BLOCK_SECONDS * capture.rate_hz)
 
     def blocks(self, stop: threading.Event) -> Iterator[AudioBlock]:
-        ending = False
-        while not ending:
+        while not stop.is_set() and self.failure is None:
             self._wait(stop)
             self.polled_at = time.monotonic()
-            now = continuous()
-            ending = stop.is_set()
-            capture = self._capture
-            if capture is not None:
-                fault = self._watch.fault_of(capture, now)
-                yield from self._take(capture, everything=ending or fault is not None)
-                if fault is not None:
-                    yield from self._rest(capture, fault)
-                    self._note(fault, now, capture)
-            if self._outage is not None and not ending:
-                self._try_again(self._outage, now)
-                if now >= self._outage.tell_at:
-                    yield self._piece(self._outage, now)
-                ending = not self._found_in_time(self._outage, now)
+            if self._capture is not None:
+                yield from self._listen(self._capture, stop)
+            if self._outage is not None and not stop.is_set():
+                yield from self._mend(self._outage)
+        if self._capture is not None:
+            yield from self._take_last(self._capture)
+            yield from self._look_at(self._capture)
         if self._outage is not None:
             yield self._piece(self._outage, continuous())
+
+    def _listen(self, capture: Capture, stop: threading.Event) -> Iterator[AudioBlock]:
+        """The audio that a capture has; and see whether anything ails it."""
+        for block in self._take(capture):
+            yield block
+            if stop.is_set():
+                return
+        yield from self._look_at(capture)
+
+    def _look_at(self, capture: Capture) -> Iterator[AudioBlock]:
+        fault = self._watch.fault_of(capture, continuous())
+        if fault is not None:
+            yield from self._take(capture, everything=True)
+            yield from self._rest(capture, fault)
+            self._note(fault, continuous(), capture)
+
+    def _mend(self, outage: Outage) -> Iterator[AudioBlock]:
+        """Try to hear again, and tell of what is not heard."""
+        now = continuous()
+        if (self._capture is None or outage.silent) and outage.is_due(now):
+            self._capture = None
+            outage.begin_try(self._last_capture, self._wanted, self.rate_hz, now)
+        elif (opened := outage.tried(now)) is not None:
+            self._use(opened)
+        self.trouble = outage.words
+        if now >= outage.tell_at:
+            yield self._piece(outage, now)
+        if self._require_seconds is not None and now - outage.began > self._require_seconds:
+            self.failure = InputError(
+                f"nothing was heard for {now - outage.began:.0f} s, and the microphone is "
+                f"required: {outage.fault.words}. `livetag devices` lists what there is."
+            )
 
     def _wait(self, stop: threading.Event) -> None:
         if self._capture is None:
@@ -192,76 +199,35 @@ class Microphone:
         if outage is None:
             if self._position:
                 ahead = self._told - self._lost[0]
-                self._heard_until = capture.captured_at + ahead / self.rate_hz
+                self._heard_until = capture.read_until + ahead / self.rate_hz
+                self._heard_until -= fault.missing_seconds
                 self._lost, self._told = (0, ""), 0
-            outage = _Outage(fault, self._heard_until, next_try=now, tell_at=now)
-            self._outage = outage
-        if fault.reason != outage.fault.reason:
-            outage.fault, outage.next_try = fault, now
-        if fault.reason != "zeros":  # where samples may still come out of it
+            outage = self._outage = Outage(fault, self._heard_until, now)
+        outage.goes_on(fault, now)
+        if not outage.silent:  # where samples may still come out of it
             self._capture = None
-        self._say_trouble(outage)
+        self.trouble = outage.words
 
-    def _try_again(self, outage: _Outage, now: float) -> None:
-        """See what a try has brought; begin the next one when it is time, and none is needed."""
-        attempt = self._attempt
-        if attempt is None:
-            idle = self._capture is None or outage.fault.reason == "zeros"
-            if idle and now >= outage.next_try and self._last_capture is not None:
-                last, self._capture = self._last_capture, None
-                self._attempt_at = now
-                self._attempt = started(lambda: captured_again(last, self._wanted, self.rate_hz))
-            return
-        if not attempt.done.is_set():
-            if now - self._attempt_at > _HANGS_SECONDS:
-                outage.answer = HANGS
-                self._say_trouble(outage)
-            return
-        self._attempt = None
-        wait = _RETRY_SHARE * (now - outage.began)
-        try:
-            self._use(attempt.result())
-            if outage.fault.reason == "zeros":  # the next samples may take their time
-                wait = LONGEST_RETRY_SECONDS
-        except InputError as error:
-            outage.answer = _first_line(error)
-            self._say_trouble(outage)
-        wait = min(max(wait, SHORTEST_RETRY_SECONDS), LONGEST_RETRY_SECONDS)
-        outage.next_try = self._attempt_at + wait
-
-    def _say_trouble(self, outage: _Outage) -> None:
-        answer = f"; trying again: {outage.answer}" if outage.answer else "; trying again"
-        self.trouble = f"{outage.fault.words}{answer}"
-
-    def _found_in_time(self, outage: _Outage, now: float) -> bool:
-        required = self._require_seconds
-        if required is None or now - outage.began <= required:
-            return True
-        self.failure = InputError(
-            f"nothing was heard for {now - outage.began:.0f} s, and the microphone is required: "
-            f"{self.trouble.partition('; trying again')[0]}. `livetag devices` lists what there is."
-        )
-        return False
-
-    def _piece(self, outage: _Outage, now: float) -> AudioBlock:
+    def _piece(self, outage: Outage, now: float) -> AudioBlock:
         """The outage from where it was told of until now."""
         lost = max(1, round((now - self._heard_until) * self.rate_hz))
         outage.tell_at = now + _TELL_SECONDS
         self._heard_until += lost / self.rate_hz
         self._position += lost
         self._clock = Anchor(self._position / self.rate_hz, time.time())
-        nothing = np.empty(0, np.float32)
-        return AudioBlock(
-            nothing, self._position, lost, outage.fault.reason, wall_time=self._clock.unix_time
-        )
+        return self._nothing(lost, outage.fault.reason, self._clock.unix_time)
 
-    def _take(self, capture: Capture, everything: bool) -> Iterator[AudioBlock]:
-        """Audio out of a capture, in blocks; all that there is, or as many as are whole."""
+    def _nothing(self, lost: int, reason: str, wall_time: float) -> AudioBlock:
+        """So many samples up to here are lost, and no others come yet."""
+        nothing = np.empty(0, np.float32)
+        return AudioBlock(nothing, self._position, lost, reason, wall_time=wall_time)
+
+    def _take(self, capture: Capture, everything: bool = False) -> Iterator[AudioBlock]:
+        """Audio out of a capture, in blocks: what there is now, or as many blocks as are whole."""
         ring, size = capture.ring, self._chunk(capture)
-        while everything or ring.unread >= size:
+        end = ring.written  # an analysis that is behind may never find it empty
+        while ring.position < end and (everything or ring.unread >= size):
             chunk = ring.read(size)
-            if not len(chunk.samples) and not chunk.lost_before:
-                break
             if chunk.lost_before:
                 lost = round(chunk.lost_before * self.rate_hz / capture.rate_hz)
                 self._lost = self._lost[0] + lost, chunk.reason
@@ -274,6 +240,19 @@ class Microphone:
             if len(samples):
                 yield self._block(samples, capture)
 
+    def _take_last(self, capture: Capture) -> Iterator[AudioBlock]:
+        """What there is at the end; of an analysis that is far behind, what it has time for."""
+        end_by, end = time.monotonic() + _ENDING_SECONDS, capture.ring.written
+        for block in self._take(capture, everything=True):
+            yield block
+            if time.monotonic() > end_by:
+                left = capture.ring.leave(end)
+                lost = self._lost[0] + round(left * self.rate_hz / capture.rate_hz)
+                self._position += lost
+                self._lost = 0, ""
+                yield self._nothing(lost, "lapped", time.time())
+                return
+
     def _rest(self, capture: Capture, fault: Fault) -> Iterator[AudioBlock]:
         """What the resampler still holds of a capture that is over."""
         if self._outage is None and fault.reason != "zeros":
@@ -281,12 +260,12 @@ class Microphone:
             if len(samples):
                 yield self._block(samples, capture)
 
-    def _ends(self, outage: _Outage, capture: Capture, samples: FloatArray) -> bool:
+    def _ends(self, outage: Outage, capture: Capture, samples: FloatArray) -> bool:
         """Whether these samples end the outage; then note what was lost in it."""
-        if not len(samples) or (outage.fault.reason == "zeros" and not samples.any()):
+        if not len(samples) or (outage.silent and not samples.any()):
             return False
-        begins = continuous() - capture.age_of_unread - len(samples) / self.rate_hz
-        if outage.fault.reason != "zeros" and capture.first_at is not None:
+        begins = capture.read_until - len(samples) / self.rate_hz
+        if not outage.silent and capture.first_at is not None:
             begins = capture.first_at
         lost = round((begins - self._heard_until) * self.rate_hz)
         self._lost = max(1, lost), outage.fault.reason
@@ -300,7 +279,7 @@ class Microphone:
         self._lost = 0, ""
         self._position += lost
         begins_s = self._position / self.rate_hz
-        age = capture.age_of_unread
+        age = continuous() - capture.read_until
         begins = time.time() - age - len(samples) / self.rate_hz
         clock = self._clock
         set_clock = (
@@ -330,5 +309,7 @@ def _clean(samples: FloatArray) -> FloatArray:
     return samples
 
 
-def _first_line(error: InputError) -> str:
-    return str(error).partition("\n")[0].rstrip(":.")
+def _devices_anew() -> list[Device]:
+    """The devices that are there now. Raises `InputError`."""
+    restart()
+    return input_devices()
