@@ -8,6 +8,7 @@ a file's content is the right one, its readers know by its hash.
 
 import contextlib
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from typing import BinaryIO
 from livetag import files
 from livetag.errors import ModelError
 
+_FETCH_PREFIX = ".fetch-"
 _ADVICE = "LIVETAG_CACHE_DIR names another folder."
 
 
@@ -68,9 +70,19 @@ def cache_lock(cache: Path, say: Callable[[str], None] = lambda _: None) -> Iter
     except (OSError, NotImplementedError) as error:  # the latter where there is no locking
         raise _unusable(cache, error) from error
     try:
+        _clear_leftovers(cache)
         yield
     finally:
         lock.release()
+
+
+def _clear_leftovers(cache: Path) -> None:
+    """Remove what somebody who held the lock, and was killed, has not finished."""
+    for path in cache.iterdir():
+        if path.name.startswith(_FETCH_PREFIX):
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name.startswith(files.WRITING_PREFIX):
+            path.unlink(missing_ok=True)
 
 
 def read_cached(cache: Path, name: str, most_bytes: int) -> bytes:
@@ -101,23 +113,13 @@ def _opened(cache: Path, name: str, most_bytes: int) -> BinaryIO:
 
 def write_cached(target: Path, content: bytes) -> None:
     """Write a file of the cache that is there whole or not at all."""
-    handle, name = tempfile.mkstemp(prefix=".write-", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)  # others may read a cache that an administrator has filled
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink()
-        raise
+    files.write_whole(target, content, 0o644)  # others may read what an administrator has filled
 
 
 @contextlib.contextmanager
 def temporary_folder(cache: Path) -> Iterator[Path]:
     """A folder on the cache's disk, so that a finished file moves into place in one step."""
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache) as name:
+    with tempfile.TemporaryDirectory(prefix=_FETCH_PREFIX, dir=cache) as name:
         yield Path(name)
 
 

@@ -1,4 +1,4 @@
-"""Files from outside, opened with care: regular ones, of a size that has a bound.
+"""Whole files, with care: read if they are regular ones of a size that has a bound, and written.
 
 A pipe would make whoever opens it wait, a device never ends, and the size that a file claims need
 not be the one it has. Rooms that take whole files read them through here.
@@ -8,9 +8,12 @@ import errno
 import hashlib
 import os
 import stat
+import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
+WRITING_PREFIX = ".livetag-writing-"
+"""Of the names of files that are being written: what a crash leaves has it."""
 _PIECE_BYTES = 1 << 20
 # Where the system has them: a pipe is opened without waiting for somebody at its other end; a link
 # as the last part of the path is an error; on Windows, line ends are left as they are.
@@ -70,6 +73,24 @@ def sha256(file: BinaryIO, path: Path, most_bytes: int) -> str:
             raise _too_large(path, most_bytes)
         digest.update(piece)
     return digest.hexdigest()
+
+
+def write_whole(path: Path, content: bytes, mode: int) -> None:
+    """Write a file that is there whole or not at all, whenever the power fails. Raises `OSError`.
+
+    `mode`: who may read it.
+    """
+    handle, name = tempfile.mkstemp(prefix=WRITING_PREFIX, dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(mode)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink()
+        raise
 
 
 def _too_large(path: Path, most_bytes: int) -> OSError:

@@ -7,13 +7,13 @@ import argparse
 import difflib
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TextIO
 
 from livetag.config import ENVIRONMENT_PREFIX, find_file
 from livetag.errors import LivetagError, UsageError
+from livetag.files import write_whole
 from livetag.options import monitor_arguments
 from livetag.outputs import sink_tables
 from livetag.schema import Config
@@ -35,6 +35,11 @@ def job_of(
     """
     if config.input == "-":
         raise UsageError("input: a service has no standard input")
+    if config.device is not None and str(config.device).strip().isdecimal():
+        raise UsageError(
+            f"device: {config.device} may be another microphone at the next start: give a part of "
+            "its name (`livetag devices` lists them)"
+        )
     microphone = not config.demo and config.input is None
     taken = {
         name: value
@@ -75,7 +80,9 @@ def install(manager: Manager, job: Job, agreed: Callable[[str], bool], out: Text
         print("livetag: nothing was written", file=out)
         return LivetagError.exit_code
     try:
-        _write(manager.path, text)
+        path = manager.path.resolve()  # where it is a link, what it leads to
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text.encode(), 0o600)  # variables may hold passwords
     except OSError as error:
         raise LivetagError(f"{manager.path} cannot be written: {error.strerror}") from error
     try:
@@ -141,22 +148,3 @@ def _show(path: Path, text: str, out: TextIO) -> None:
     for line in difflib.unified_diff(*lines, "as it is", "as it will be", lineterm=""):
         print(line, file=out)
     print(file=out)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write the file whole or not at all; where it is a link, what it leads to.
-
-    Nobody else may read it: variables may hold passwords.
-    """
-    path = path.resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink()
-        raise

@@ -15,6 +15,7 @@ from livetag.cache import (
     write_cached,
 )
 from livetag.errors import ModelError
+from livetag.files import WRITING_PREFIX
 
 MOST = 1_000
 posix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="POSIX permissions")
@@ -177,3 +178,11 @@ def test_a_temporary_folder_is_in_the_cache_and_goes_again(cache: Path) -> None:
         assert folder.parent == cache
         (folder / "file").touch()
     assert {path.name for path in cache.iterdir()} == {"lock"}
+
+
+def test_what_a_process_that_was_killed_left_is_removed_under_the_lock(cache: Path) -> None:
+    (cache / ".fetch-abc").mkdir()
+    (cache / ".fetch-abc" / "weights").write_bytes(b"half")
+    (cache / f"{WRITING_PREFIX}abc").write_bytes(b"half")
+    with cache_lock(cache):
+        assert {path.name for path in cache.iterdir()} == {"lock"}

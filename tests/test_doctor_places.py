@@ -172,3 +172,14 @@ def test_clips_go_into_a_folder_that_may_be_missing(tmp_path: Path) -> None:
     (tmp_path / "a" / "clips").touch()
     with pytest.raises(UsageError, match="is no folder"):
         check_sink("clips", clips)
+
+
+def test_a_disk_without_room_for_the_model_fails_where_it_is_still_to_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=1_000_000)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    assert check_cache(tmp_path, needed=False).status == "warn"
+    check = check_cache(tmp_path, needed=True)
+    assert (check.status, check.exit_code) == ("fail", 4)
+    assert check.advice == "the model needs 64 MB: make room"

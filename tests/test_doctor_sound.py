@@ -221,7 +221,7 @@ def test_a_device_that_does_not_close_is_left_behind(
     portaudio: FakePortAudio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left: list[None] = []
-    monkeypatch.setattr(sound, "leave_behind", lambda: left.append(None))
+    monkeypatch.setattr("livetag.audio.portaudio.leave_behind", lambda: left.append(None))
     monkeypatch.setattr(sound, "_CLOSE_SECONDS", 0.05)
     monkeypatch.setattr(sound, "listen", lambda capture: heard(noise()))
     portaudio.answering.clear()

@@ -63,6 +63,11 @@ def test_a_service_cannot_read_standard_input() -> None:
         job("--input", "-")
 
 
+def test_a_service_s_microphone_has_a_name_and_not_an_index() -> None:
+    with pytest.raises(UsageError, match="device: 3 may be another microphone at the next start"):
+        job("--device", "3")
+
+
 def test_the_variables_that_matter_are_taken_over_and_no_others() -> None:
     environment = {
         "LIVETAG_TOP": "5",

@@ -23,6 +23,7 @@ from livetag.sinks.csv_log import CsvSink
 from livetag.sinks.jsonl import JsonLinesSink
 
 _LITTLE_BYTES = 100_000_000
+_MODEL_BYTES = 64_000_000  # weights and compiled model take 33 MB, and as much while they are made
 _LONGEST_LINE = 4_096
 _CODE = re.compile(r"%.", re.DOTALL)
 _FORMATS: dict[type[schema.TextLog], LogFormat] = {
@@ -57,7 +58,12 @@ def check_sink(where: str, table: schema.SinkTable) -> Check:
 def check_cache(cache: Path, needed: bool) -> Check:
     """Look at where the model is kept. `needed`: it is still to be made there."""
     try:
-        return _room("cache", cache, _existing(cache))
+        room = _room("cache", cache, _existing(cache))
+        if needed and room.details["free_bytes"] < _MODEL_BYTES:
+            failures = [f"the model needs {_MODEL_BYTES / 1e6:.0f} MB: make room"]
+            code = ModelError.exit_code
+            return judged("disk", room.found, room.details, failures=failures, exit_code=code)
+        return room
     except LivetagError as error:
         advice = ["LIVETAG_CACHE_DIR names another folder for the model"]
         details = {"place": "cache", "path": str(cache)}

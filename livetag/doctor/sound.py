@@ -1,5 +1,6 @@
 """Whether sound comes: PortAudio, its devices, three seconds of one of them; or a recording."""
 
+import contextlib
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,11 +12,10 @@ from livetag.audio.capture import Capture
 from livetag.audio.loudness import dbfs
 from livetag.audio.portaudio import (
     Device,
+    HangsError,
     answered,
     find_device,
     input_devices,
-    leave_behind,
-    started,
     version,
 )
 from livetag.audio.reader import AudioReader, open_stdin
@@ -113,10 +113,8 @@ def check_microphone(wanted: str | None, rate_hz: int | None, stall_seconds: flo
         with native_stderr_silenced():
             return judge(listen(capture))
     finally:
-        closing = started(capture.close)
-        closing.join(_CLOSE_SECONDS)
-        if closing.is_alive():
-            leave_behind()
+        with contextlib.suppress(HangsError):
+            answered(capture.close, _CLOSE_SECONDS)
 
 
 def listen(capture: Capture) -> Heard:
