@@ -108,9 +108,7 @@ class HistoryWriter:
                 return
         _create(self._path)  # or, where its folder is gone, go on with the old file
         if not self._is_closed:
-            with suppress(sqlite3.Error):  # what stands beside a file has its name, and stays there
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            self._connection.close()
+            self._leave()
             self._is_closed = True
             self._began_s = self._heard_s
         self._connection = self._open()
@@ -171,6 +169,12 @@ class HistoryWriter:
             if not is_locked(error):
                 self._connection.close()
             raise
+        self._leave()
+
+    def _leave(self) -> None:
+        """Close the file, with all that was written in it: what stands beside it has its name."""
+        with suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
 
     @contextmanager
@@ -290,12 +294,23 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute("BEGIN")
         begun = is_begun(connection, path)
     if not begun:
-        _use_wal(connection)
-    with connection:
-        connection.execute("BEGIN IMMEDIATE")
-        if not is_begun(connection, path):  # nor did another monitor begin it meanwhile
-            for statement in STATEMENTS:
-                connection.execute(statement)
+        with connection:
+            connection.execute("BEGIN EXCLUSIVE")
+            if not is_begun(connection, path):  # nor did another monitor begin it meanwhile
+                _remove_beside(path)
+                for statement in STATEMENTS:
+                    connection.execute(statement)
+    _use_wal(connection)
+
+
+def _remove_beside(path: Path) -> None:
+    """Remove what stands beside an empty database that one has to oneself: it is of another.
+
+    Who still writes that one, whose name is gone, keeps the files. SQLite would take them for this
+    one's, and removes but the first of them itself.
+    """
+    for suffix in ("-wal", "-shm"):
+        path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

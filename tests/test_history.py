@@ -688,6 +688,54 @@ def test_a_history_that_is_removed_is_begun_anew(path: Path) -> None:
     assert os.name != "posix" or stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+ROUNDS = 8
+
+
+def _write_in_rounds(
+    path: Path, barrier: "multiprocessing.synchronize.Barrier", waits: bool
+) -> None:
+    """Write an event in each round, after the other monitor or with it; then the file is moved."""
+    sink = HistorySink(path, RUN)
+    for number in range(ROUNDS):
+        barrier.wait(60.0)
+        if waits:
+            barrier.wait(60.0)
+        patiently(lambda number=number: sink.write(ended(start_s=float(number))), sink.retry)  # type: ignore[misc]
+        if not waits:
+            barrier.wait(60.0)
+        barrier.wait(60.0)
+    patiently(sink.close, sink.close)
+
+
+@pytest.mark.parametrize("empty", [False, True])
+@pytest.mark.parametrize("at_once", [False, True])
+def test_two_monitors_whose_history_is_moved_go_on_in_one(
+    at_once: bool, empty: bool, path: Path
+) -> None:
+    """Also where an empty file takes its place at once: `create` of logrotate."""
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(3)
+    monitors = [
+        context.Process(target=_write_in_rounds, args=(path, barrier, waits))
+        for waits in (False, not at_once)
+    ]
+    for monitor in monitors:
+        monitor.start()
+    histories = [path.with_name(f"{number}.sqlite") for number in range(ROUNDS)]
+    for history in histories:
+        for _ in range(3):
+            barrier.wait(60.0)
+        path.rename(history)
+        if empty:
+            path.touch()
+    for monitor in monitors:
+        monitor.join(60.0)
+    assert [monitor.exitcode for monitor in monitors] == [0, 0]
+    for number, history in enumerate(histories):
+        assert starts(history) == [float(number)] * 2
+        assert rows(history, "SELECT count(*) FROM runs") == [(2,)]
+
+
 def test_a_history_in_the_place_of_another_is_gone_on_with(path: Path) -> None:
     """As when a copy is put back while a monitor runs."""
     sink = HistorySink(path, RUN)
