@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from livetag.events import AudioBlock, Item, Level
+from livetag.events import AudioBlock, Item
 from livetag.sinks.base import LeftOutError, Sink
 from livetag.text import counted
 
@@ -35,7 +35,10 @@ class Outlet:
     def __init__(
         self, sink: Sink, room: int, may_wait: bool, messages: "queue.SimpleQueue[str]"
     ) -> None:
-        """`room`: how many items may wait. `messages` takes what there is to tell."""
+        """`room`: how many items may wait; what the sink writes nothing of needs none.
+
+        `messages` takes what there is to tell.
+        """
         self.sink = sink
         self.gone = False
         self.failed = False
@@ -45,6 +48,7 @@ class Outlet:
         self._takes_audio = AudioBlock in sink.takes
         self._changed = threading.Condition()  # of all below
         self._items: deque[Item] = deque()
+        self._taken = 0  # of the room
         self._unwritten: Item | None = None  # what `write` was called with, until that is done
         self._dropped = 0
         self._ending = False
@@ -64,17 +68,31 @@ class Outlet:
     def put(self, item: Item, wait_until: threading.Event | None) -> None:
         """Hand an item over; wait for room until the event is set, or not at all for None."""
         with self._changed:
-            if isinstance(item, Level) and self._items and isinstance(self._items[-1], Level):
-                self._items[-1] = item  # which says all that the one before it did
-                return
-            while not self.gone and len(self._items) >= self._room:
-                if wait_until is None or wait_until.is_set():
-                    self._drop(1 if self._takes_audio or self.sink.writes(item) else 0)
-                    return
-                self._changed.wait(_WAIT_SECONDS)
+            if self._needs_room(item):
+                while not self.gone and self._taken >= self._room:
+                    if wait_until is None or wait_until.is_set():
+                        self._drop(1)
+                        return
+                    self._changed.wait(_WAIT_SECONDS)
+                self._taken += 1
+            else:
+                self._forget_note(type(item))
             if not self.gone:
                 self._items.append(item)
                 self._changed.notify_all()
+
+    def _needs_room(self, item: Item) -> bool:
+        """Whether an item is more than a note, which a sink takes and writes nothing of."""
+        return self._takes_audio or self.sink.writes(item)
+
+    def _forget_note(self, kind: type) -> None:
+        """Remove the note of a kind from those that wait last: the next one says all it did."""
+        for place in range(len(self._items) - 1, -1, -1):
+            if self._needs_room(self._items[place]):
+                return
+            if type(self._items[place]) is kind:
+                del self._items[place]
+                return
 
     def reopen(self) -> None:
         """Have the sink open its files again, and try at once what failed."""
@@ -127,6 +145,7 @@ class Outlet:
                     return self._retry
                 if self._items and (wait_s is None or self._takes_audio):
                     item = self._items.popleft()
+                    self._taken -= self._needs_room(item)
                     self._changed.notify_all()
                     return partial(self._write, item)
                 if self._ending and wait_s is None:

@@ -206,19 +206,36 @@ def test_what_would_not_have_been_written_is_no_loss() -> None:
     assert not bench.outlet.failed
 
 
-def test_a_level_takes_the_place_of_the_one_before_it() -> None:
-    """Those of a night fill no queue in which events have to wait."""
+def test_what_is_not_written_takes_no_room_from_what_is() -> None:
+    """The other sounds of a night fill no queue in which alerts have to wait."""
+    disk = Disk(FULL)
+    bench = Bench(disk)
+    bench.put(*gaps(1))
+    assert bench.tell() == TRYING
+    for number in range(1, ROOM + 1):
+        bench.put(*gaps(2 * ROOM, reason="unwanted"), *gaps(1, first=number))
+    disk.error = None
+    assert bench.tell() == "the disk is written again"
+    assert bench.end() == []
+    assert [item for item in disk.items if disk.writes(item)] == gaps(ROOM + 1)
+    assert not bench.outlet.failed
+
+
+def test_of_what_a_sink_takes_note_of_alone_the_last_of_each_kind_waits() -> None:
     disk = Disk(FULL, takes=(Gap, Level))
     bench = Bench(disk)
     bench.put(*gaps(1))
     assert bench.tell() == TRYING
     levels = [Level(float(number), -20.0, -10.0, clipped=False) for number in range(100)]
-    bench.put(*levels, *gaps(1, first=1), *levels, *gaps(1, first=2))
+    notes = [
+        note for pair in zip(levels, gaps(100, reason="unwanted"), strict=True) for note in pair
+    ]
+    bench.put(*notes, *gaps(1, first=1), *levels, *gaps(1, first=2), *levels)
     disk.error = None
     assert bench.tell() == "the disk is written again"
     assert bench.end() == []
     first, second, third = gaps(3)
-    assert disk.items == [first, levels[-1], second, levels[-1], third]
+    assert disk.items == [first, *notes[-2:], second, levels[-1], third, levels[-1]]
 
 
 def test_at_the_end_there_is_one_more_try_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

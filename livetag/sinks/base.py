@@ -46,7 +46,10 @@ class Sink(Protocol):
         ...
 
     def writes(self, item: Item) -> bool:
-        """Whether anything of this item is to be written: what is lost with others is nothing."""
+        """Whether anything of this item is to be written: what is lost with others is nothing.
+
+        Of those others it is given the last of each kind alone, where they wait in a row.
+        """
         ...
 
     def retry(self) -> None:
