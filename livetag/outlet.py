@@ -58,6 +58,7 @@ class Outlet:
         self._pause_s = _FIRST_PAUSE_SECONDS
         self._trying_since: float | None = None
         self._told_held_up = False
+        self._told_dropped = False
         self._gave_up = ""  # why
         self._told_end = False
         self._thread = threading.Thread(target=self._run, name=f"sink {sink.name}", daemon=True)
@@ -71,7 +72,7 @@ class Outlet:
             if self._needs_room(item):
                 while not self.gone and self._taken >= self._room:
                     if wait_until is None or wait_until.is_set():
-                        self._drop(1)
+                        self._drop(int(self.sink.writes(item)))
                         return
                     self._changed.wait(_WAIT_SECONDS)
                 self._taken += 1
@@ -202,7 +203,7 @@ class Outlet:
                 dropped = f"; {_left_out(self._dropped)}" if self._dropped else ""
                 self._tell(f"is written again{dropped}")
                 self._dropped = 0
-            self._failing = self._told_held_up = False
+                self._failing = self._told_held_up = self._told_dropped = False
 
     def _try_again(self, reason: str) -> None:
         """Try a sink that failed again later; at the end, give up."""
@@ -247,7 +248,7 @@ class Outlet:
                 words = f": {_left_out(lost)}" if lost else ""
                 self._tell(f"cannot be written ({failure or self._gave_up}){words}")
             elif lost:
-                self._tell(f"was too slow: {lost} left out")
+                self._tell(f"was too slow: {_left_out(lost)}")
             self.gone = True
 
     def _close_sink(self) -> None:
@@ -262,12 +263,13 @@ class Outlet:
                     self._changed.wait(_BUSY_SECONDS)
 
     def _drop(self, records: int) -> None:
-        """Count what there is no room for."""
-        if records and not self._dropped:
+        """Count what there is no room for. None is audio, of which clips may be cut short."""
+        if not self._told_dropped:
             why = "has no room for more of what waits" if self._failing else "is too slow"
             self._tell(f"{why}: some of what is heard is left out")
+        self._told_dropped = True
         self._dropped += records
-        self.failed = self.failed or (self._failing and records > 0)
+        self.failed = self.failed or records > 0
 
     def _lost(self) -> int:
         """How many records were dropped, or still wait."""

@@ -415,6 +415,28 @@ def test_a_sink_of_audio_is_given_it_while_it_fails_and_tells_what_it_could_not_
     assert bench.outlet.failed
 
 
+@pytest.mark.parametrize("lost", [0, 2])
+def test_of_a_sink_of_audio_that_is_too_slow_records_alone_are_counted(
+    lost: int, blocks: Iterator[AudioBlock]
+) -> None:
+    class Slow(Recorder):
+        def write(self, item: Item) -> None:
+            super().write(item)
+            begun.set()
+            go_on.wait(PATIENCE_SECONDS)
+
+    begun, go_on = threading.Event(), threading.Event()
+    bench = Bench(Slow())
+    bench.put(next(blocks))
+    assert begun.wait(PATIENCE_SECONDS)
+    bench.put(*(next(blocks) for _ in range(ROOM + 3)), *gaps(lost))
+    assert bench.tell() == "the disk is too slow: some of what is heard is left out"
+    go_on.set()
+    told = [f"the disk was too slow: {lost} records left out"] if lost else []
+    assert bench.end() == told
+    assert bench.outlet.failed == (lost > 0)
+
+
 def test_what_a_sink_of_audio_could_not_write_in_the_end_it_says_itself() -> None:
     disk = Recorder(FULL)
     bench = Bench(disk)
