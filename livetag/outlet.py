@@ -162,6 +162,9 @@ class Outlet:
         except BlockingIOError:
             self._retry_at = time.monotonic() + _BUSY_SECONDS
             return  # it has been trying since before
+        except LeftOutError as error:
+            with self._changed:
+                self._drop(error.records)
         except BrokenPipeError:  # its reader has seen enough: no failure
             self._leave("was closed: nothing more goes there")
         except Exception as error:  # the others go on, whatever it is
@@ -173,17 +176,11 @@ class Outlet:
         self._trying_since = None
 
     def _write(self, item: Item) -> None:
-        if not self._takes_audio:
+        if not self._takes_audio:  # which keeps what it makes of the audio
             self._unwritten = item
-        elif self._failing:  # it keeps what it makes of the audio, and raises where it cannot
-            try:
-                self.sink.write(item)
-            except LeftOutError as error:
-                with self._changed:
-                    self._drop(error.records)
-            return
         self.sink.write(item)
-        self._works()
+        if not self._failing:
+            self._works()
 
     def _retry(self) -> None:
         self.sink.retry()

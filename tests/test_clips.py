@@ -782,6 +782,37 @@ def test_clips_that_find_no_room_at_the_very_end_are_counted_too(
     assert caught.value.records == 2
 
 
+@pytest.mark.parametrize("ended_by", ["a gap", "a stop"])
+def test_clips_that_end_at_once_are_all_written_where_the_disk_is_fine(
+    ended_by: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livetag.sinks.clips._MOST_KEPT_BYTES", 45_000)
+    sink = make_sink(folder, format="wav", post_roll_seconds=60.0)
+    feed(sink, segment(noise(20.0), THREE, padded=False))
+    if ended_by == "a gap":
+        sink.write(Gap(BEGAN + 20.0, 20.0, 1.0, "stalled"))
+        assert len(clips(folder)) == 3
+    sink.close()
+    assert len(clips(folder)) == 3
+
+
+def test_clips_for_which_there_was_no_memory_are_told_of_after_the_disk_is(
+    folder: Path, full_disk: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that wait are tried again for that."""
+    monkeypatch.setattr("livetag.sinks.clips._MOST_KEPT_BYTES", 45_000)
+    sink = make_sink(folder, format="wav", post_roll_seconds=60.0)
+    feed(sink, segment(noise(20.0), THREE, padded=False))
+    with pytest.raises(OSError, match="No space left"):
+        sink.write(Gap(BEGAN + 20.0, 20.0, 1.0, "stalled"))
+    full_disk.undo()
+    sink.retry()
+    with pytest.raises(LeftOutError, match="no memory for more clips") as caught:
+        sink.close()
+    assert caught.value.records == 2
+    assert len(clips(folder)) == 1
+
+
 def test_a_clip_that_is_larger_than_all_that_may_wait_is_written_all_the_same(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -448,6 +448,21 @@ def test_what_a_sink_of_audio_could_not_write_in_the_end_it_says_itself() -> Non
     assert bench.outlet.failed
 
 
+@pytest.mark.parametrize("may_wait", [False, True])
+def test_what_a_sink_of_audio_leaves_out_is_no_failure_of_it_to_write(may_wait: bool) -> None:
+    disk = Recorder(LeftOutError(2, "no memory for more"))
+    bench = Bench(disk)
+    bench.outlet._may_wait = may_wait
+    bench.put(*gaps(1))
+    assert bench.tell() == "the disk is too slow: some of what is heard is left out"
+    disk.error = None
+    disk.unwritten.clear()
+    bench.put(*gaps(1, first=1))
+    assert bench.end() == ["the disk was too slow: 2 records left out"]
+    assert disk.items == gaps(1, first=1)
+    assert bench.outlet.failed
+
+
 # --- Opening files again ------------------------------------------------------------------------
 
 

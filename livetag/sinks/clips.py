@@ -9,6 +9,7 @@ there `never_with` cannot see all that a clip holds.
 A clip that could not be written is kept in memory, encoded, until it can be.
 """
 
+import contextlib
 import math
 import time
 from collections import deque
@@ -164,14 +165,12 @@ class ClipSink:
             case Gap():
                 self._break_off()
         # From here on it may fail: the audio is taken.
-        if self._left_out:
-            left_out, self._left_out = self._left_out, 0
-            raise LeftOutError(left_out, "no memory for more clips")
         if self._unwritten and not failing:
             self.retry()
         elif isinstance(item, EventEnd) and item.end_time - self._checked_at > _CHECK_SECONDS:
             self._checked_at = item.end_time
             self._keep_within()
+        self._tell_left_out()
 
     def retry(self) -> None:
         """Write the clips that wait, the oldest first, and remove what is too old or too much."""
@@ -193,6 +192,12 @@ class ClipSink:
         except OSError as error:
             lost = len(self._unwritten) + self._left_out
             raise LeftOutError(lost, error.strerror or str(error)) from error
+        self._tell_left_out()
+
+    def _tell_left_out(self) -> None:
+        left_out, self._left_out = self._left_out, 0
+        if left_out:
+            raise LeftOutError(left_out, "no memory for more clips")
 
     def _hear(self, block: AudioBlock) -> None:
         if block.first_sample != self._next_sample:
@@ -288,12 +293,19 @@ class ClipSink:
             "truncated": clip.end < self._sample(record.end_s),
         }
         self._checked_at = record.end_time
-        kept_bytes = sum(len(waiting.sound) for waiting in self._unwritten)
-        if kept_bytes and kept_bytes + len(sound) > _MOST_KEPT_BYTES:
-            self._left_out += 1
-        else:
+        if not self._has_room(len(sound)):
+            with contextlib.suppress(OSError):  # which the next write, or `retry`, tells of
+                self.retry()
+        if self._has_room(len(sound)):
             name = clip_name(start.time, start.label.name)
             self._unwritten.append(_Encoded(name, sound, fields))
+        else:
+            self._left_out += 1
+
+    def _has_room(self, size: int) -> bool:
+        """Whether a clip of so many bytes may wait: always, where none does."""
+        kept = sum(len(waiting.sound) for waiting in self._unwritten)
+        return not kept or kept + size <= _MOST_KEPT_BYTES
 
     def _keep_within(self) -> None:
         if self._tidy:
