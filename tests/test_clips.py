@@ -414,6 +414,28 @@ def test_of_a_long_event_no_more_audio_is_held_than_its_clip_and_the_history(fol
     assert len(clip) == 7 * RATE_HZ
 
 
+@pytest.mark.parametrize("group", ["", "pets"])
+def test_an_event_whose_end_never_came_is_held_no_longer_than_until_the_next(
+    group: str, folder: Path
+) -> None:
+    """Ends may be dropped where the disk hangs."""
+    sink = make_sink(folder, lookback_seconds=2.0)
+    held = []
+    for number in range(10):
+        samples = np.zeros(10 * RATE_HZ, np.float32)
+        held.append(weakref.ref(samples))
+        sink.write(AudioBlock(samples, number * len(samples)))
+        del samples
+        sound = Sound(10.0 * number + 5.0, 10.0 * number + 6.0, DOG + number % 2 * bool(group))
+        sink.write(replace(sound.start, group=group))
+    sink.write(window(98.0))
+    sink.write(Sound(85.0, 86.0).ended(100.0))  # an earlier one's
+    sink.write(replace(ended := sound.ended(100.0), start=replace(ended.start, group=group)))
+    sink.close()
+    assert sum(reference() is not None for reference in held) <= 2
+    assert [sidecar["start_s"] for _, sidecar in clips(folder)] == [95.0]
+
+
 @pytest.mark.parametrize(("wanted", "seconds"), [(None, 30), ({SPEECH}, 30), ({520}, 8)])
 def test_events_that_overlap_share_their_audio_in_memory(
     wanted: set[int] | None, seconds: int, folder: Path

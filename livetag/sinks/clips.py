@@ -38,12 +38,14 @@ class _Clip:
     """The audio of one event as it comes in: samples from `begin` to before `end`.
 
     Both count from the start of the stream. `end` is the latest possible one until the event's
-    `record` is there. `never_s`: where the first window stands that `never_with` is in.
+    `record` is there. `start_s` is the event's. `never_s`: where the first window stands that
+    `never_with` is in.
     """
 
     begin: int
     end: int
     begin_s: float
+    start_s: float
     record: EventEnd | None = None
     closed: bool = False
     never_s: float = math.inf
@@ -130,7 +132,7 @@ class ClipSink:
         self._history_samples = round(kept_s * rate_hz)
         self._history: deque[AudioBlock] = deque()
         self._avoided: deque[tuple[float, float]] = deque()  # windows that `never_with` is in
-        self._open: dict[tuple[str, int, float], _Clip] = {}
+        self._open: dict[str | int, _Clip] = {}  # by group or class: each has one event at a time
         self._ended: list[_Clip] = []
         self._next_sample = -1
         self._hop_s = hop_seconds
@@ -240,7 +242,7 @@ class ClipSink:
         begin = self._sample(start.start_s - self._settings.pre_roll_seconds)
         begin = max(begin, self._history[0].first_sample)
         end = self._sample(start.start_s + self._settings.max_seconds)
-        clip = _Clip(begin, end, begin / self._rate_hz)
+        clip = _Clip(begin, end, begin / self._rate_hz, start.start_s)
         for block in self._history:
             clip.take(block)
         for window in self._avoided:
@@ -248,8 +250,12 @@ class ClipSink:
         self._open[_key(start)] = clip
 
     def _finish(self, record: EventEnd) -> None:
-        clip = self._open.pop(_key(record.start), None)
-        if clip is not None and self._selection.wants(record):
+        key = _key(record.start)
+        clip = self._open.get(key)
+        if clip is None or clip.start_s != record.start.start_s:
+            return
+        del self._open[key]
+        if self._selection.wants(record):
             clip.record = record
             end = self._sample(record.end_s + self._settings.post_roll_seconds)
             clip.end = min(clip.end, end)
@@ -324,5 +330,5 @@ def _end(block: AudioBlock) -> int:
     return block.first_sample + len(block.samples)
 
 
-def _key(start: EventStart) -> tuple[str, int, float]:
-    return start.group, start.label.index, start.start_s
+def _key(start: EventStart) -> str | int:
+    return start.group or start.label.index
