@@ -165,9 +165,9 @@ class HistoryWriter:
                 self._connection.execute(
                     "UPDATE runs SET ended = ? WHERE id = ?", (self._spanned()[1], self._run_id)
                 )
-        except sqlite3.Error as error:
-            if not is_locked(error):
-                self._connection.close()
+        except BaseException as error:
+            if not (isinstance(error, sqlite3.Error) and is_locked(error)):
+                self._leave()
             raise
         self._leave()
 

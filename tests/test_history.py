@@ -797,6 +797,19 @@ def test_a_folder_that_is_made_again_has_a_new_history(path: Path) -> None:
     assert starts(path) == [20.0]
 
 
+def test_a_history_whose_folder_is_gone_is_closed_all_the_same(path: Path) -> None:
+    folder = path.parent / "here"
+    folder.mkdir()
+    sink = HistorySink(folder / path.name, RUN)
+    sink.write(ended())
+    folder.rename(folder.with_name("elsewhere"))
+    with pytest.raises(FileNotFoundError):
+        sink.close()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+        sink._writer._connection.execute("SELECT 1")
+    assert starts(path.parent / "elsewhere" / path.name) == [12.48]
+
+
 def test_a_history_that_cannot_be_begun_anew_at_once_is_later(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
