@@ -849,8 +849,11 @@ def test_a_folder_that_is_removed_is_an_oserror_until_it_is_back(folder: Path) -
     assert fed(sink, segment(noise(20.0), THREE)) == ["No such file or directory"]
     with pytest.raises(FileNotFoundError):
         sink.retry()
-    assert not folder.exists()
     sink.reopen()
+    with pytest.raises(FileNotFoundError):
+        sink.retry()
+    assert not folder.exists()
+    folder.mkdir()
     sink.retry()
     sink.close()
     assert len(clips(folder)) == 3

@@ -183,8 +183,7 @@ class ClipSink:
         self._keep_within()
 
     def reopen(self) -> None:
-        """Make the folder again, where somebody has moved it away."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Each clip is a file of its own, and a folder that is gone is not made again."""
 
     def close(self) -> None:
         """Write what ended events have until now."""
