@@ -33,7 +33,7 @@ class LogFormat:
 
     `header`: the first line of each, if they have one. `first_line`: what the first line of a file
     that is appended to has to match. `quoted`: fields may stand in double quotes. `one_stream`:
-    times count from a stream's start, so that nothing is appended to another run's file.
+    times count from a stream's start, so that nothing is appended to another run's records.
     """
 
     header: str = ""
@@ -42,7 +42,7 @@ class LogFormat:
     one_stream: bool = False
 
 
-class _RefusedError(OSError):
+class RefusedError(OSError):
     """A file that holds something else. The message is in `strerror`, as in any `OSError`."""
 
     def __init__(self, message: str) -> None:
@@ -91,7 +91,7 @@ class LogFile:
             self._make_folders(self._base)
             self._number = self._last_number(self._base)
             self._file = self._opened(self.path)
-        except _RefusedError as error:
+        except RefusedError as error:
             raise UsageError(error.strerror) from error
         except OSError as error:
             reason = error.strerror or str(error)
@@ -155,7 +155,7 @@ class LogFile:
         path = self._numbered(base, number)
         try:
             following = self._opened(path)
-        except _RefusedError:
+        except RefusedError:
             raise
         except OSError as error:
             raise self._naming(path, error) from error
@@ -166,8 +166,10 @@ class LogFile:
 
     def _opened(self, path: Path) -> AppendFile:
         """A file to append to: with its header where it is new, its last line whole otherwise."""
-        holds_something = path.is_file() and path.stat().st_size > 0
-        beginning = _mended(path, self._format) if holds_something else _header_line(self._format)
+        beginning = _header_line(self._format)
+        if path.is_file() and path.stat().st_size:
+            check_beginning(path, self._format)
+            beginning = _mended(path, self._format)
         file = AppendFile(path, self._synced)
         try:
             file.append(beginning)
@@ -224,31 +226,36 @@ def _expanded(part: str, at: float) -> str:
     return _CODE.sub(lambda code: "%" if code[0] == "%%" else time.strftime(code[0], local), part)
 
 
-def _mended(path: Path, log_format: LogFormat) -> bytes:
-    """What is missing of the last line, or header, if a crash cut it short.
-
-    Raises `_RefusedError`.
-    """
+def check_beginning(path: Path, log_format: LogFormat) -> None:
+    """Raise `RefusedError` where a file holds what no record may be appended to."""
+    header = _header_line(log_format)
+    with path.open("rb") as file:
+        beginning = file.read(_LONGEST_LINE)
+    if header.startswith(beginning):  # no more than the header, or part of it
+        return
     if log_format.one_stream:
-        raise _RefusedError(
+        raise RefusedError(
             f"{path} is there already, and its times are another stream's: "
             "name another file, or remove it"
         )
-    header = _header_line(log_format)
-    with path.open("rb") as file:
-        beginning = file.read(len(header))
-        if beginning != header and header.startswith(beginning):
-            return header.removeprefix(beginning)
-        file.seek(0)
-        first_line = file.readline(_LONGEST_LINE).strip().decode("utf-8", "replace")
-        file.seek(max(0, path.stat().st_size - _LONGEST_LINE))
-        last_line = file.read().rpartition(b"\n")[2]
+    first_line = beginning.partition(b"\n")[0].strip().decode("utf-8", "replace")
     if (log_format.header and first_line != log_format.header) or not log_format.first_line.match(
         first_line
     ):
-        raise _RefusedError(
+        raise RefusedError(
             f"{path} is not a log of livetag's (its first line differs): name another file"
         )
+
+
+def _mended(path: Path, log_format: LogFormat) -> bytes:
+    """What is missing of the last line, or header, if a crash cut it short."""
+    header = _header_line(log_format)
+    with path.open("rb") as file:
+        beginning = file.read(len(header) + 1)
+        if header.startswith(beginning):
+            return header.removeprefix(beginning)
+        file.seek(max(0, path.stat().st_size - _LONGEST_LINE))
+        last_line = file.read().rpartition(b"\n")[2]
     if not last_line:
         return b""
     return b'"\n' if log_format.quoted and last_line.count(b'"') % 2 else b"\n"

@@ -79,6 +79,9 @@ def test_half_a_header_is_completed_by_the_monitor(tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
     log.write_text("start,end,sta")
     assert csv(log).status == "ok"
+    raven = schema.RavenTable(path=str(tmp_path / "raven.txt"))
+    (tmp_path / "raven.txt").write_text("Selection\tView\t")
+    assert check_sink("raven", raven).status == "ok"
     log.write_text("start,end,sta\n")
     with pytest.raises(UsageError, match="its first line differs"):
         csv(log)

@@ -320,6 +320,16 @@ def test_a_file_of_one_stream_is_never_added_to(
     assert path.read_text() == "time,what\na\n"
 
 
+@pytest.mark.parametrize("content", ["time,what\n", "time,what", "ti"])
+def test_a_file_of_one_stream_that_holds_no_times_is_gone_on_with(
+    content: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(content)
+    write_all(path, [("a", NOON)], ONE_STREAM)
+    assert path.read_text() == "time,what\na\n"
+
+
 def test_the_later_files_of_one_stream_are_not_added_to_either(tmp_path: Path) -> None:
     (tmp_path / "23.csv").write_text("time,what\nanother's\n")
     (tmp_path / "24.2.csv").write_text("time,what\nanother's\n")

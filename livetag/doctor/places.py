@@ -16,7 +16,7 @@ from livetag import schema
 from livetag.doctor.check import Check, judged
 from livetag.errors import LivetagError, ModelError, UsageError
 from livetag.history import connect, explain, is_begun
-from livetag.logfile import LogFormat
+from livetag.logfile import LogFormat, RefusedError, check_beginning
 from livetag.resources import history_path
 from livetag.sinks.annotations import AudacitySink, DcaseSink, RavenSink
 from livetag.sinks.csv_log import CsvSink
@@ -24,7 +24,6 @@ from livetag.sinks.jsonl import JsonLinesSink
 
 _LITTLE_BYTES = 100_000_000
 _MODEL_BYTES = 64_000_000  # weights and compiled model take 33 MB, and as much while they are made
-_LONGEST_LINE = 4_096
 _CODE = re.compile(r"%.", re.DOTALL)
 _FORMATS: dict[type[schema.TextLog], LogFormat] = {
     schema.CsvLog: CsvSink.log_format,
@@ -116,28 +115,16 @@ def _log_folder(pattern: Path, path: Path, log_format: LogFormat) -> Path:
     if path.is_dir():
         raise LivetagError(f"the log {path} cannot be written: it is a folder")
     if path.is_file() and path.stat().st_size:
-        _recognise(path, log_format)
+        try:
+            check_beginning(path, log_format)
+        except RefusedError as error:
+            raise UsageError(error.strerror) from error
     folders = pattern.parent.parts
     dated = [index for index, part in enumerate(folders) if set(_CODE.findall(part)) - {"%%"}]
     own = Path(*folders[: dated[0]]) if dated else path.parent
     if not own.is_dir():
         raise LivetagError(f"the log {path} cannot be written: make the folder {own} first")
     return _existing(path.parent)
-
-
-def _recognise(path: Path, log_format: LogFormat) -> None:
-    """Raise `UsageError` where a file is there that is not appended to."""
-    if log_format.one_stream:
-        raise UsageError(
-            f"{path} is there already, and its times are another stream's: name another file"
-        )
-    with path.open("rb") as file:
-        beginning = file.readline(_LONGEST_LINE).decode("utf-8", "replace")
-    line = beginning.strip()
-    if log_format.header and not beginning.endswith("\n") and log_format.header.startswith(line):
-        return  # half a header, which a crash left: it is completed
-    if (log_format.header and line != log_format.header) or not log_format.first_line.match(line):
-        raise UsageError(f"{path} is not a log of livetag's (its first line differs)")
 
 
 def _today(pattern: Path) -> Path:
