@@ -7,6 +7,7 @@ Activities:
   queue. It alone does model work. Where main is slow, it waits; the microphone's ring then fills,
   and what no longer fits is counted as lost;
 - each sink's own thread, which writes (`livetag.fanout`);
+- one for each reading of the configuration after the first (`livetag.reload`): files may hang;
 - standard error's, which writes there (`livetag.relay`): a terminal may be stopped;
 - main: hands records to the sinks, draws the dashboard, and does what signals ask for.
 """
@@ -30,7 +31,7 @@ from livetag.fanout import FanOut
 from livetag.pipeline import analyze
 from livetag.records import called, iso_time, said_of_pace
 from livetag.relay import MOST_CHARACTERS, Relay, last_words, relayed_stderr
-from livetag.reload import Change
+from livetag.reload import Change, Reading
 from livetag.screen import LEAVES_SCREEN, Screen
 from livetag.signals import Signals, suspend
 from livetag.sinks.base import Sink
@@ -88,6 +89,8 @@ class Monitor:
         self._duration_seconds = duration_seconds
         self._explain = explain
         self._reread = reread
+        self._to_read = False
+        self._reading: Reading | None = None
         self._signals = signals or Signals()
         self._supervisor = supervisor or Supervisor(None)
         self._relay: Relay | None = None
@@ -126,6 +129,7 @@ class Monitor:
             stack.callback(self._tell_hidden)
             self._sinks.start()
             stack.callback(self._close_sinks)
+            stack.callback(self._abandon_reading)
             stack.enter_context(self._source)
             worker = stack.enter_context(
                 Worker(self._items(), lambda: self._sinks.takes_audio, self._stop, _ENDING_SECONDS)
@@ -203,27 +207,46 @@ class Monitor:
         """Do what signals have asked for; whether the dashboard is to be drawn at once."""
         if self._signals.asked_to_reload():
             self._reload()
+        self._follow_reading()
         if self._signals.asked_to_suspend():
             self._suspend()
             return True
         return self._signals.asked_to_redraw()
 
     def _reload(self) -> None:
-        """Open logs again by their names, and read the configuration again."""
+        """Open logs again by their names, and have the configuration read again."""
         self._supervisor.reloading()
         self._sinks.reopen()
-        if self._reread is not None:
-            try:
-                change = self._reread()
-            except Exception as error:  # whatever it is: the listening goes on
-                fault = "" if isinstance(error, LivetagError | OSError) else type(error).__name__
-                reason = " ".join(f"{fault} {error}".split())
-                self._tell(f"new configuration refused: {reason}; the old one stays")
-            else:
-                self._adopt(change)
+        self._to_read = self._reread is not None
+        if not self._to_read:
+            self._supervisor.ready()
+
+    def _follow_reading(self) -> None:
+        """Begin to read the configuration, where that is asked for; adopt it once it is there."""
+        if self._reading is None:
+            if self._to_read and self._reread is not None:
+                self._reading = Reading(self._reread)
+                self._to_read = False
+            return
+        if not self._reading.is_over:
+            return
+        try:
+            change = self._reading.result()
+        except Exception as error:  # whatever it is: the listening goes on
+            fault = "" if isinstance(error, LivetagError | OSError) else type(error).__name__
+            reason = " ".join(f"{fault} {error}".split())
+            self._tell(f"new configuration refused: {reason}; the old one stays")
+        else:
+            self._adopt(change)
+        self._reading = None
         self._supervisor.ready()
 
+    def _abandon_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.abandon()
+
     def _adopt(self, change: Change) -> None:
+        change.adopt()
         self._sinks.replace(change.gone, change.new)
         self._detector.adopt(change.rules)
         self._state.adopt(change.rules)

@@ -6,12 +6,14 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 from livetag import __version__, schema
 from livetag.errors import UsageError
 from livetag.logfile import check_codes
+from livetag.reload import SinkChange
 from livetag.resources import history_path
 from livetag.rules import Rules
 from livetag.schema import Config
@@ -83,17 +85,18 @@ class Outputs:
         covered = covering if sys.stdout.isatty() else _nothing_covers
         self._console = ConsoleSink(stdout, source.name, config.json, covered)
         self._open: dict[Output, Sink] = {}
-        self.change(config, rules)
+        _, _, adopt = self.change(config, rules)
+        adopt()
 
     @property
     def sinks(self) -> list[Sink]:
         """All of them, standard output first."""
         return [self._console, *self._open.values()]
 
-    def change(self, config: Config, rules: Rules) -> tuple[list[Sink], list[Sink]]:
-        """Have the sinks of a configuration in force: the sinks to close, and those opened instead.
+    def change(self, config: Config, rules: Rules) -> SinkChange:
+        """Open the sinks of a configuration; what is in force stays until that is to be adopted.
 
-        What both ask for alike stays as it is. Raises `LivetagError`, and then all does.
+        What both ask for alike stays as it is. Raises `LivetagError`, and has opened nothing then.
         """
         wanted = _outputs(config, rules, self._params)
         opened: dict[Output, Sink] = {}
@@ -104,8 +107,11 @@ class Outputs:
                     undo.callback(opened[output].close)
             undo.pop_all()
         gone = [sink for output, sink in self._open.items() if output not in wanted]
-        self._open = {output: opened.get(output) or self._open[output] for output in wanted}
-        return gone, list(opened.values())
+        following = {output: opened.get(output) or self._open[output] for output in wanted}
+        return gone, list(opened.values()), partial(self._adopt, following)
+
+    def _adopt(self, sinks: dict[Output, Sink]) -> None:
+        self._open = sinks
 
     def _opened(self, output: Output, config: Config) -> Sink:
         match output.table:

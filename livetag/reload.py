@@ -3,9 +3,14 @@
 A key of `FROM_NEXT_START` keeps the value that the monitor was started with; all others change.
 """
 
+import contextlib
+import threading
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 
+from livetag.errors import LivetagError
 from livetag.rules import Rules, resolve
 from livetag.schema import KEYS, Config, replaced
 from livetag.sinks.base import Sink
@@ -21,9 +26,16 @@ FROM_NEXT_START = frozenset(
 """What the source, the analysis and standard output were set up with."""
 
 
+READING_SECONDS = 10.0
+"""More than disks and locks take; what takes longer hangs, for all that anybody knows."""
+
+
 @dataclass(frozen=True)
 class Change:
-    """What takes the place of what was in force. `told`: which keys it is, in words."""
+    """What takes the place of what was in force. `told`: which keys it is, in words.
+
+    `adopt` is to be called when it does: the next change is one from here.
+    """
 
     rules: Rules
     top: int
@@ -31,19 +43,23 @@ class Change:
     gone: Sequence[Sink]
     new: Sequence[Sink]
     told: str
+    adopt: Callable[[], None]
 
 
-SinkChange = Callable[[Config, Rules], tuple[Sequence[Sink], Sequence[Sink]]]
+SinkChange = tuple[Sequence[Sink], Sequence[Sink], Callable[[], None]]
+"""The sinks to close, those opened instead, and what is to be called when that is done."""
 
 
 class Reloader:
     """Reads the configuration again, as often as it is called."""
 
-    def __init__(self, config: Config, read: Callable[[], Config], sinks: SinkChange) -> None:
-        """`config`: the one in force. `read` gives another one, checked.
-
-        `sinks` opens what it asks for; it returns those to close, and those opened instead.
-        """
+    def __init__(
+        self,
+        config: Config,
+        read: Callable[[], Config],
+        sinks: Callable[[Config, Rules], SinkChange],
+    ) -> None:
+        """`config`: the one in force. `read` gives another one, checked; `sinks` its sinks."""
         self._config = config
         self._read = read
         self._change_sinks = sinks
@@ -54,10 +70,57 @@ class Reloader:
         kept = {key: getattr(self._config, key) for key in FROM_NEXT_START}
         config = replaced(read, kept)
         rules = resolve(config, class_map())
-        gone, new = self._change_sinks(config, rules)
+        gone, new, adopt_sinks = self._change_sinks(config, rules)
         told = _told(_differing(self._config, config), _differing(config, read))
-        self._config = config
-        return Change(rules, config.top, config.explain, gone, new, told)
+
+        def adopt() -> None:
+            adopt_sinks()
+            self._config = config
+
+        return Change(rules, config.top, config.explain, gone, new, told, adopt)
+
+
+class Reading:
+    """A reading in a thread of its own, which may hang: in a pipe that nobody reads, or a folder.
+
+    It is refused after `READING_SECONDS`; what it opens later is closed again.
+    """
+
+    def __init__(self, read: Callable[[], Change]) -> None:
+        self._read = read
+        self._change: Future[Change] = Future()
+        self._refused_at = time.monotonic() + READING_SECONDS
+        threading.Thread(target=self._run, name="configuration", daemon=True).start()
+
+    @property
+    def is_over(self) -> bool:
+        return self._change.done() or time.monotonic() > self._refused_at
+
+    def result(self) -> Change:
+        """What it has come to, once it is over. Raises what it raised, or `LivetagError`."""
+        if not self._change.done():
+            self.abandon()
+            raise LivetagError(
+                f"reading it, and opening what it asks for, took more than {READING_SECONDS:g} s"
+            )
+        return self._change.result()
+
+    def abandon(self) -> None:
+        """Have what it opens, or has opened, closed again."""
+        self._change.add_done_callback(_close_new)
+
+    def _run(self) -> None:
+        try:
+            self._change.set_result(self._read())
+        except Exception as error:  # which main tells of, whatever it is
+            self._change.set_exception(error)
+
+
+def _close_new(change: Future[Change]) -> None:
+    if change.exception() is None:
+        for sink in change.result().new:
+            with contextlib.suppress(Exception):
+                sink.close()
 
 
 def _differing(one: Config, other: Config) -> list[str]:

@@ -85,6 +85,21 @@ def test_a_hang_up_reads_the_configuration_again_and_logs_go_on_under_their_name
     assert json.loads(new[0])["type"] == "event_alert"
 
 
+def test_a_pipe_that_nobody_reads_costs_a_new_configuration_nothing_but_itself(
+    configuration: Path, tmp_path: Path
+) -> None:
+    """Sounds are heard on, and the monitor ends when it is to."""
+    os.mkfifo(tmp_path / "pipe")
+    with running("monitor", "--demo", "--json", "--config", str(configuration)) as command:
+        command.wait_until(lambda c: bool(records(c, "event_start")), "event")
+        configuration.write_text(f'csv = "{tmp_path}/pipe"\n', encoding="utf-8")
+        command.process.send_signal(signal.SIGHUP)
+        command.wait_until(lambda c: bool(records(c, "event_end")), "end of the speech")
+        assert command.end(signal.SIGTERM) == 0
+    assert b"configuration" not in command.stderr
+    assert not records(command, "gap")
+
+
 # --- The end ------------------------------------------------------------------------------------
 
 

@@ -208,7 +208,7 @@ class Bench:
         console = console or Console(file=self.told, width=80)
         params = self.state.params
         self.source = blocks if isinstance(blocks, FakeSource) else FakeSource(blocks)
-        return Monitor(
+        self.monitored = Monitor(
             source=self.source,
             classifier=self.classifier,
             detector=Detector(self.rules, params),
@@ -224,6 +224,7 @@ class Bench:
             signals=signals,
             supervisor=supervisor,
         )
+        return self.monitored
 
 
 @pytest.fixture(autouse=True)
@@ -706,6 +707,7 @@ needs_sighup = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs P
 
 @needs_sighup
 def test_a_hang_up_has_logs_opened_again_and_another_configuration_in_force(bench: Bench) -> None:
+    adopted: list[bool] = []
     kept, gone, new = NotingSink(), NotingSink(), NotingSink()
     new.takes = (AudioBlock, *NotingSink.takes)
     others = {"ignore": ("Speech",), "alert": ()}
@@ -722,9 +724,12 @@ def test_a_hang_up_has_logs_opened_again_and_another_configuration_in_force(benc
         FakeSource(blocks, live=True),
         kept,
         gone,
-        reread=lambda: Change(silent, 3, True, [gone], [new], "much changed"),
+        reread=lambda: Change(
+            silent, 3, True, [gone], [new], "much changed", lambda: adopted.append(True)
+        ),
     )
     assert monitor.run() == 0
+    assert adopted == [True]
     assert (kept.kinds, gone.kinds) == (["EventStart", "EventEnd"], ["EventStart"])
     assert new.kinds.count("EventEnd") == 1  # of what is not reported any more
     assert new.kinds[-1] == "AudioBlock"  # it did not go on to the end
@@ -764,6 +769,39 @@ def test_a_configuration_that_cannot_be_is_refused_and_the_old_one_stays(
     assert notes.kinds == ["EventStart", "EventEnd"]
     assert notes.reopened == 1  # the logs may have been moved all the same
     assert bench.state.rules is bench.rules
+
+
+@needs_sighup
+def test_a_configuration_that_hangs_is_refused_in_time_and_the_next_one_is_read(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a pipe that nobody reads: sounds are heard meanwhile, and what opens later closed."""
+    notes, late = NotingSink(), NotingSink()
+    hanging, go_on = threading.Event(), threading.Event()
+
+    def reread() -> Change:
+        new = [] if hanging.is_set() else [late]
+        if new:
+            hanging.set()
+            go_on.wait(PATIENCE_SECONDS)
+        return Change(bench.rules, 3, True, [], new, "much changed", lambda: None)
+
+    def blocks(_: threading.Event) -> Iterator[AudioBlock]:
+        given = sound(2.0, 2.0)
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert hanging.wait(PATIENCE_SECONDS)
+        yield from given[:-1]
+        wait_until(lambda: notes.kinds == ["EventStart", "EventEnd"])
+        assert "configuration" not in bench.told.getvalue()
+        monkeypatch.setattr(bench.monitored._reading, "_refused_at", 0.0)
+        wait_until(lambda: "took more than 10 s; the old one stays" in bench.told.getvalue())
+        hang_up_and_wait(bench, "the configuration was read again: much changed\n")
+        go_on.set()
+        wait_until(lambda: late.closed)
+        yield given[-1]
+
+    assert bench.monitor(FakeSource(blocks, live=True), notes, reread=reread).run() == 0
+    assert late.items == []
 
 
 # --- Ctrl-Z -------------------------------------------------------------------------------------

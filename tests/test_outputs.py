@@ -535,9 +535,10 @@ class InForce:
         self.closing = list(self.outputs.sinks)
 
     def change(self, **values: Any) -> tuple[list[Sink], list[Sink]]:
-        gone, new = self.outputs.change(*self._made(values))
+        gone, new, adopt = self.outputs.change(*self._made(values))
+        adopt()
         self.closing += new
-        return gone, new
+        return list(gone), list(new)
 
     @staticmethod
     def _made(values: dict[str, Any]) -> tuple[Config, Rules]:

@@ -1,12 +1,14 @@
 """The configuration read again: what counts at once, what from the next start, what is told."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
 
+from livetag import reload
 from livetag.errors import LivetagError, UsageError
-from livetag.reload import FROM_NEXT_START, Reloader
+from livetag.reload import FROM_NEXT_START, Change, Reading, Reloader, SinkChange
 from livetag.rules import Rules
 from livetag.schema import KEYS, Config, convert
 from livetag.sinks.base import Sink
@@ -26,6 +28,7 @@ class Files:
     def __init__(self, **values: Any) -> None:
         self.now = convert(values, "the test")
         self.asked: list[Config] = []
+        self.adopted: list[Config] = []
         self.error: LivetagError | None = None
         self.reloader = Reloader(self.now, self._read, self._change_sinks)
         self.gone, self.new = cast(Sink, object()), cast(Sink, object())
@@ -36,11 +39,16 @@ class Files:
     def _read(self) -> Config:
         return self.now
 
-    def _change_sinks(self, config: Config, rules: Rules) -> tuple[Sequence[Sink], Sequence[Sink]]:
+    def reload(self) -> Change:
+        change = self.reloader()
+        change.adopt()
+        return change
+
+    def _change_sinks(self, config: Config, rules: Rules) -> SinkChange:
         if self.error is not None:
             raise self.error
         self.asked.append(config)
-        return [self.gone], [self.new]
+        return [self.gone], [self.new], lambda: self.adopted.append(config)
 
 
 def test_of_every_key_it_is_known_when_a_new_value_counts() -> None:
@@ -52,26 +60,34 @@ def test_of_every_key_it_is_known_when_a_new_value_counts() -> None:
 
 def test_what_is_the_same_changes_nothing() -> None:
     files = Files(threshold=0.4, csv="events.csv")
-    assert files.reloader().told == "nothing changed"
+    assert files.reload().told == "nothing changed"
 
 
 def test_rules_top_and_explain_are_those_of_now() -> None:
     files = Files()
     files.have(threshold=0.4, top=3, explain=True, alert=["Dog"])
-    change = files.reloader()
+    change = files.reload()
     dog = change.rules.all[change.rules.labels.find("Dog").index]
     assert (dog.threshold, dog.alert, change.top, change.explain) == (0.4, True, 3, True)
     assert change.told == "threshold, alert, top, explain changed"
-    assert files.reloader().told == "nothing changed"
+    assert files.reload().told == "nothing changed"
 
 
 def test_sinks_are_those_of_now() -> None:
     files = Files(csv="events.csv")
     files.have(jsonl="events.jsonl")
-    change = files.reloader()
+    change = files.reload()
     assert (change.gone, change.new) == ([files.gone], [files.new])
     assert [(config.csv, config.jsonl) for config in files.asked] == [(None, "events.jsonl")]
     assert change.told == "csv, jsonl changed"
+    assert files.adopted == files.asked
+
+
+def test_what_is_not_adopted_changes_nothing() -> None:
+    files = Files()
+    files.have(threshold=0.4)
+    assert [files.reloader().told for _ in range(2)] == ["threshold changed"] * 2
+    assert files.adopted == []
 
 
 @pytest.mark.parametrize(
@@ -89,15 +105,15 @@ def test_what_the_source_was_opened_with_counts_from_the_next_start(
 ) -> None:
     files = Files(device="built-in")
     files.have(**values)
-    assert [files.reloader().told for _ in range(2)] == [told, told.replace("threshold", "nothing")]
+    assert [files.reload().told for _ in range(2)] == [told, told.replace("threshold", "nothing")]
     assert {(config.device, config.json) for config in files.asked} == {("built-in", False)}
 
 
 def test_windows_to_confirm_are_counted_with_the_hop_in_force() -> None:
     files = Files(patch_hop_seconds=0.48)
-    before = files.reloader().rules
+    before = files.reload().rules
     files.have(patch_hop_seconds=0.1)
-    assert files.reloader().rules.longest_confirmation == before.longest_confirmation
+    assert files.reload().rules.longest_confirmation == before.longest_confirmation
 
 
 @pytest.mark.parametrize("fails_in", ["sinks", "rules"])
@@ -106,7 +122,60 @@ def test_what_is_refused_leaves_everything_as_it_was(fails_in: str) -> None:
     files.have(threshold=0.4, alert=["Dgo"] if fails_in == "rules" else ["Dog"])
     files.error = UsageError("it is there already") if fails_in == "sinks" else None
     with pytest.raises(UsageError, match="there already" if fails_in == "sinks" else "Dgo"):
-        files.reloader()
+        files.reload()
     files.error = None
     files.have(threshold=0.4)
-    assert files.reloader().told == "threshold changed"
+    assert files.reload().told == "threshold changed"
+
+
+# --- In a thread of its own ---------------------------------------------------------------------
+
+
+class Opened:
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+
+    def close(self) -> None:
+        self.closed.set()
+        raise OSError("it fails")
+
+
+def changing(*sinks: Opened) -> Change:
+    return Change(Files().reload().rules, 10, False, [], cast(Any, sinks), "", lambda: None)
+
+
+def over(read: Callable[[], Change]) -> Reading:
+    reading = Reading(read)
+    while not reading.is_over:
+        pass
+    return reading
+
+
+def test_a_reading_has_its_change_or_raises_what_kept_it_from_one() -> None:
+    change = changing()
+    assert over(lambda: change).result() is change
+    with pytest.raises(ZeroDivisionError):
+        over(lambda: 1 // 0).result()  # type: ignore[return-value, arg-type]
+
+
+def test_a_reading_that_hangs_is_refused_and_what_it_opens_later_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reload, "READING_SECONDS", 0.0)
+    go_on, sinks = threading.Event(), [Opened(), Opened()]
+
+    def read() -> Change:
+        go_on.wait(60.0)
+        return changing(*sinks)
+
+    reading = over(read)
+    with pytest.raises(LivetagError, match="took more than 0 s"):
+        reading.result()
+    go_on.set()
+    assert all(sink.closed.wait(60.0) for sink in sinks)
+
+
+def test_a_reading_that_nobody_waits_for_closes_what_it_has_opened() -> None:
+    sink = Opened()
+    over(lambda: changing(sink)).abandon()
+    assert sink.closed.wait(60.0)

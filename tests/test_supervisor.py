@@ -211,10 +211,10 @@ def test_a_monitor_tells_its_manager_from_ready_to_stopping(manager: Manager, pa
         assert manager.next() == ["WATCHDOG=1", "STATUS=hearing demo, 0 alerts"]
         assert manager.next() == ["WATCHDOG=1"]
         monitor.process.send_signal(signal.SIGHUP)
-        told = manager.next()
-        while told[0] != "RELOADING=1":
-            assert told[0].startswith(("WATCHDOG=1", "STATUS="))
+        for news in ("RELOADING=1", "READY=1"):
             told = manager.next()
-        assert manager.next() == ["READY=1"]
+            while told[0] != news:
+                assert told[0].startswith(("WATCHDOG=1", "STATUS="))
+                told = manager.next()
         assert monitor.end(signal.SIGTERM) == 0
     assert manager.told()[-1] == "STOPPING=1"
