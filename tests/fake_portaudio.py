@@ -11,6 +11,7 @@ import pytest
 
 from livetag.audio import portaudio
 from livetag.events import FloatArray
+from livetag.sources import microphone
 
 RATE_HZ = 16_000
 CALL_SECONDS = 0.04
@@ -163,5 +164,6 @@ def install(monkeypatch: pytest.MonkeyPatch) -> FakePortAudio:
     devices = [device(0, "Built-in"), device(1, "Speakers", 0), device(2, "USB Mic", 2)]
     fake = FakePortAudio(clock, devices)
     monkeypatch.setitem(sys.modules, "sounddevice", fake)
-    monkeypatch.setattr(portaudio, "devices_elsewhere", portaudio.input_devices)
+    for there in (portaudio, microphone):
+        monkeypatch.setattr(there, "devices_elsewhere", portaudio.input_devices)
     return fake

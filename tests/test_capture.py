@@ -208,10 +208,10 @@ def test_portaudio_is_left_alone_while_another_process_does_not_see_the_device(
     there = input_devices()
     monkeypatch.setattr("livetag.audio.portaudio.devices_elsewhere", lambda: there[:1])
     with pytest.raises(InputError, match="no input device matches 'usb'"):
-        captured_again(capture, "usb", RATE_HZ, look_first=True)
+        captured_again(capture, "usb", RATE_HZ)
     assert portaudio.restarts == 0
     monkeypatch.setattr("livetag.audio.portaudio.devices_elsewhere", lambda: there)
-    captured_again(capture, "usb", RATE_HZ, look_first=True)
+    captured_again(capture, "usb", RATE_HZ)
     assert portaudio.restarts == 1
 
 

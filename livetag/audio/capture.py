@@ -125,19 +125,16 @@ class Capture:
         self.arrived.set()
 
 
-def captured_again(
-    old: Capture, wanted: str | None, rate_hz: int, restart: bool = True, look_first: bool = False
-) -> Capture:
+def captured_again(old: Capture, wanted: str | None, rate_hz: int, restart: bool = True) -> Capture:
     """Close a capture and begin another one of the same device, wherever it is now, in its ring.
 
     At `rate_hz` where the device can, otherwise at its own rate. `restart`: start PortAudio again,
-    so that it sees what has changed; `look_first`: only where another process sees the device.
-    Raises `InputError`; may hang.
+    so that it sees what has changed, once another process sees the device. Raises `InputError`;
+    may hang.
     """
     old.close()
-    if look_first:
-        portaudio.find_again(wanted, old.device, portaudio.devices_elsewhere())
     if restart:
+        portaudio.find_again(wanted, old.device, portaudio.devices_elsewhere())
         portaudio.restart()
     device = portaudio.find_again(wanted, old.device, portaudio.input_devices())
     ring = old.ring if old.rate_hz == rate_hz else None

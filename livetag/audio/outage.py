@@ -15,7 +15,6 @@ SHORTEST_RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 9.5
 _RETRY_SHARE = 0.05  # of an outage's length goes by before the next try
 _HANGS_SECONDS = 5.0  # in closing or opening a device, until that is told
-_QUICK_TRIES = 20  # before the others, another process looks whether the device is there
 
 
 class Outage:
@@ -30,7 +29,6 @@ class Outage:
         self.tell_at = now
         self.tried_at = now
         self._next_try = now
-        self._tries = 0
         self._try: Call[Capture] | None = None
         self._failed = False  # the last try
         self._answer = ""  # of the last one that failed
@@ -58,10 +56,8 @@ class Outage:
     def begin_try(self, last: Capture, wanted: str | None, rate_hz: int, now: float) -> None:
         """Have the device of the last capture opened again, as `captured_again` does."""
         restart = not self.silent or self._failed  # a muted device has not moved
-        look_first = restart and self._tries >= _QUICK_TRIES
-        self._tries += 1
         self.tried_at = now
-        self._try = started(lambda: captured_again(last, wanted, rate_hz, restart, look_first))
+        self._try = started(lambda: captured_again(last, wanted, rate_hz, restart))
 
     def tried(self, now: float) -> Capture | None:
         """What a try that is through has opened; None where it failed, or is still under way."""

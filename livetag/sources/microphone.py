@@ -11,6 +11,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -21,6 +22,7 @@ from livetag.audio.portaudio import (
     Device,
     HangsError,
     answered,
+    devices_elsewhere,
     find_device,
     input_devices,
     restart,
@@ -84,7 +86,8 @@ class Microphone:
 
     def _found(self, say: Callable[[str], None]) -> Device:
         """The device; looked for again while it may still come."""
-        look, told = input_devices, False
+        look: Callable[[], list[Device]] = input_devices
+        told = False
         while True:
             try:
                 return find_device(self._wanted, answered(look))
@@ -97,7 +100,7 @@ class Microphone:
                     say(f"{first_line(error)}; waiting for it")
                     told = True
             time.sleep(SHORTEST_RETRY_SECONDS)
-            look = _devices_anew
+            look = partial(_devices_anew, self._wanted)
 
     @property
     def name(self) -> str:
@@ -309,7 +312,8 @@ def _clean(samples: FloatArray) -> FloatArray:
     return samples
 
 
-def _devices_anew() -> list[Device]:
-    """The devices that are there now. Raises `InputError`."""
+def _devices_anew(wanted: str | None) -> list[Device]:
+    """The devices that are there now. Raises `InputError` where the wanted one is not."""
+    find_device(wanted, devices_elsewhere())
     restart()
     return input_devices()
