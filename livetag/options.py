@@ -7,8 +7,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from livetag import __version__
 from livetag.recording_options import add_classify, add_weights, count
+from livetag.version import __version__
 
 
 def build_parser() -> argparse.ArgumentParser:

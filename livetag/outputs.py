@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from livetag import __version__, schema
+from livetag import schema
 from livetag.errors import UsageError
 from livetag.logfile import check_codes
 from livetag.reload import SinkChange
@@ -19,6 +19,7 @@ from livetag.rules import Rules
 from livetag.schema import Config
 from livetag.sinks.base import Selection, Sink
 from livetag.sources.base import Source
+from livetag.version import __version__
 from livetag.yamnet.compile import Report
 from livetag.yamnet.params import Params
 

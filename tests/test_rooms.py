@@ -35,6 +35,7 @@ FLOORS = {
     "livetag.stderr": 0,
     "livetag.supervisor": 0,
     "livetag.text": 0,
+    "livetag.version": 0,
     "livetag.yamnet": 0,
     "livetag.relay": 0,
     "livetag.cache": 1,

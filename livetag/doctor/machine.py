@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from livetag import __version__
 from livetag.clocks import continuous
 from livetag.doctor.check import Check, judged
+from livetag.version import __version__
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)\s*(.*)")
 _BOUND = re.compile(r"(>=|<=|==|!=|>|<)\s*([0-9.]+)")

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from livetag import __version__
 from livetag.doctor.check import Check, exit_code
 from livetag.text import counted, printable
+from livetag.version import __version__
 
 _STYLES = {
     "ok": Style(color="green"),
