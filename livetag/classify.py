@@ -10,7 +10,7 @@ from livetag.audio.pipe import open_recording
 from livetag.audio.resample import Resampler
 from livetag.errors import InputError
 from livetag.events import FloatArray, best
-from livetag.yamnet.classifier import Classifier
+from livetag.yamnet.classifier import Classifier, predicted
 from livetag.yamnet.features import PatchStream
 from livetag.yamnet.params import Params
 
@@ -83,8 +83,7 @@ class Recording:
         return Clip(self._seconds, self._frames, mean)
 
     def _classify(self, patches: Iterator[tuple[int, FloatArray]]) -> Iterator[Frame]:
-        for first_sample, patch in patches:
-            scores = self._classifier(patch).scores
+        for first_sample, (scores, _) in predicted(self._classifier, patches):
             self._score_sum += scores
             start_s = first_sample / self._params.sample_rate_hz
             number, self._frames = self._frames, self._frames + 1

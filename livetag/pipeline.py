@@ -14,7 +14,7 @@ from livetag.audio.resample import Resampler
 from livetag.detector import Detector
 from livetag.events import Anchor, AudioBlock, FloatArray, Gap, Item, Level, Pace, Scores
 from livetag.pace import Pacing
-from livetag.yamnet.classifier import Classifier
+from livetag.yamnet.classifier import Classifier, Prediction, predicted
 from livetag.yamnet.features import PatchStream
 from livetag.yamnet.params import Params
 
@@ -149,6 +149,10 @@ class _Segment:
     def _analyze(
         self, patches: Iterator[tuple[int, FloatArray]], captured_at: float | None
     ) -> Iterator[Item]:
+        if self._pacing.step.every == 1:
+            for first_sample, prediction in predicted(self._classifier, patches):
+                yield from self._hear(first_sample, prediction, captured_at)
+            return
         for first_sample, patch in patches:
             if self._heard is None or self._left_out + 1 >= self._pacing.step.every:
                 yield from self._classify(first_sample, patch, captured_at)
@@ -160,11 +164,15 @@ class _Segment:
     def _classify(
         self, first_sample: int, patch: FloatArray, captured_at: float | None
     ) -> Iterator[Item]:
+        yield from self._hear(first_sample, self._classifier(patch), captured_at)
+
+    def _hear(
+        self, first_sample: int, prediction: Prediction, captured_at: float | None
+    ) -> Iterator[Item]:
         start_s = self._start_s(first_sample)
         end_s = start_s + self._params.window_seconds
         level = self._loudness.window(first_sample, self._params.window_samples)
-        scores, embedding = self._classifier(patch)
-        self._heard = Scores(start_s, end_s, scores, embedding, level, captured_at)
+        self._heard = Scores(start_s, end_s, *prediction, level, captured_at)
         self._left_out = 0
         self._latest = None
         yield self._heard

@@ -42,7 +42,7 @@ from livetag.sinks.history_log import HistorySink
 from livetag.sinks.jsonl import JsonLinesSink
 from livetag.sources import microphone as room
 from livetag.state import MonitorState
-from livetag.yamnet.classifier import Prediction
+from livetag.yamnet.classifier import Classifier, Prediction
 from livetag.yamnet.labels import class_map
 from livetag.yamnet.params import Params
 
@@ -56,7 +56,7 @@ FAULTS = {"stall": 10, "vanish": 6, "sleep": 1, "zeros": 3, "overflow": 40, "lag
 _REAL_TIME = time.monotonic
 
 
-class Loudness:
+class Loudness(Classifier):
     """The stand-in for the network: what is loud is a dog, or a door, or speech."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ import pytest
 from livetag.errors import ModelError
 from livetag.events import FloatArray
 from livetag.resources import cache_dir
-from livetag.yamnet.classifier import LiteRTClassifier, Prediction
+from livetag.yamnet.classifier import Classifier, LiteRTClassifier, Prediction
 from livetag.yamnet.compile import CompiledModel, obtain_model
 from livetag.yamnet.labels import ClassMap, class_map
 from livetag.yamnet.params import Params
@@ -80,7 +80,7 @@ def sounds() -> dict[str, FloatArray]:
     }
 
 
-class FakeClassifier:
+class FakeClassifier(Classifier):
     """Scores that a test chooses: by the loudness of each patch, without a model."""
 
     def __init__(self, index: int = 0, score: float = 1.0) -> None:

@@ -11,12 +11,12 @@ import soundfile
 
 from livetag.events import FloatArray
 from livetag.report import PRINTERS
-from livetag.yamnet.classifier import Prediction
+from livetag.yamnet.classifier import Classifier, Prediction
 from livetag.yamnet.labels import ClassMap
 from livetag.yamnet.params import Params
 
 
-class Counting:
+class Counting(Classifier):
     """Speech 0.5 and Dog 0.1 in the first frame, Speech 0.5 and Dog 0.9 in those after it."""
 
     def __init__(self) -> None:

@@ -43,7 +43,9 @@ class Loudness:
 
     def _measure(self) -> None:
         """Measure the whole frames that wait: many at once cost little more than one."""
-        joined = np.concatenate(self._waiting) if self._waiting else np.empty(0, np.float32)
+        if self._waiting_samples < self._frame:
+            return
+        joined = np.concatenate(self._waiting)
         frames = len(joined) // self._frame
         whole = joined[: frames * self._frame].reshape(frames, self._frame)
         self._squares.extend(np.square(whole, dtype=np.float64).mean(axis=1).tolist())

@@ -1,5 +1,7 @@
 """What turns a log-mel patch into scores: LiteRT, which runs, and Keras, the reference."""
 
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -13,6 +15,11 @@ from livetag.yamnet.params import Params
 from livetag.yamnet.weights import Weights
 
 EMBEDDING_SIZE = 1_024
+BATCH_PATCHES = 16
+"""Patches that go through the network at once, where so many wait: 0.80 of the time for each.
+
+More bring no more: measured with 8, 16, 32 and 64 on an AMD EPYC, 16 took least.
+"""
 
 
 class Prediction(NamedTuple):
@@ -23,46 +30,87 @@ class Prediction(NamedTuple):
 
 
 class Classifier(Protocol):
-    """Anything that scores patches, one at a time."""
+    """Anything that scores patches."""
 
     def __call__(self, patch: FloatArray) -> Prediction:
         """Score one patch, float32[96, 64]."""
         ...
 
+    def many(self, patches: Sequence[FloatArray]) -> list[Prediction]:
+        """Score patches, float32[96, 64] each: the same bits as one by one."""
+        return [self(patch) for patch in patches]
 
-class LiteRTClassifier:
+
+def predicted(
+    classifier: Classifier, patches: Iterable[tuple[int, FloatArray]]
+) -> Iterator[tuple[int, Prediction]]:
+    """Patches with their first samples, scored batch by batch: none waits for a full one."""
+    waiting = iter(patches)
+    while batch := list(islice(waiting, BATCH_PATCHES)):
+        predictions = classifier.many([patch for _, patch in batch])
+        for (first_sample, _), prediction in zip(batch, predictions, strict=True):
+            yield first_sample, prediction
+
+
+class LiteRTClassifier(Classifier):
     """The compiled network on LiteRT, one thread. Not safe to share between threads."""
 
     def __init__(self, model: Path | bytes) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        content = model if isinstance(model, bytes) else model.read_bytes()
-        try:
-            with native_stderr_silenced():
-                self._interpreter = Interpreter(model_content=content, num_threads=1)
-                self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise ModelError(f"the compiled model cannot be loaded: {error}") from error
-        params = Params()
-        inputs, outputs = (
-            self._interpreter.get_input_details(),
-            self._interpreter.get_output_details(),
-        )
-        self._input = _tensor(inputs, (1, params.patch_frames, params.mel_bands))
-        self._scores = _tensor(outputs, (1, params.num_classes))
-        self._embedding = _tensor(outputs, (1, EMBEDDING_SIZE))
+        """Raises `ModelError` where it cannot be loaded, or is not YAMNet."""
+        self._content = model if isinstance(model, bytes) else model.read_bytes()
+        self._single = _Network(self._content, 1)
+        self._batch: _Network | None = None  # a live stream never has as many patches at once
 
     def __call__(self, patch: FloatArray) -> Prediction:
         """Score one patch. Raises `ModelError` where the model cannot run."""
+        return self._single([patch])[0]
+
+    def many(self, patches: Sequence[FloatArray]) -> list[Prediction]:
+        """Score patches, full batches at once. Raises `ModelError` where the model cannot run."""
+        predictions: list[Prediction] = []
+        whole = len(patches) - len(patches) % BATCH_PATCHES
+        for first in range(0, whole, BATCH_PATCHES):
+            if self._batch is None:
+                self._batch = _Network(self._content, BATCH_PATCHES)
+            predictions += self._batch(patches[first : first + BATCH_PATCHES])
+        return predictions + [self(patch) for patch in patches[whole:]]
+
+
+class _Network:
+    """The compiled network, made ready for so many patches at once."""
+
+    def __init__(self, content: bytes, batch: int) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        params = Params()
+        shape = params.patch_frames, params.mel_bands
+        try:
+            with native_stderr_silenced():
+                interpreter = Interpreter(model_content=content, num_threads=1)
+                self._input = _tensor(interpreter.get_input_details(), (1, *shape))
+                outputs = interpreter.get_output_details()
+                self._scores = _tensor(outputs, (1, params.num_classes))
+                self._embedding = _tensor(outputs, (1, EMBEDDING_SIZE))
+                if batch > 1:
+                    interpreter.resize_tensor_input(self._input, (batch, *shape))
+                interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"the compiled model cannot be loaded: {error}") from error
+        self._interpreter = interpreter
+
+    def __call__(self, patches: Sequence[FloatArray]) -> list[Prediction]:
         interpreter = self._interpreter
-        interpreter.tensor(self._input)()[0] = patch
+        patches_in = interpreter.tensor(self._input)()
+        for at, patch in enumerate(patches):
+            patches_in[at] = patch
+        del patches_in  # LiteRT does not run while somebody holds one of its arrays
         try:
             interpreter.invoke()
         except RuntimeError as error:
             raise ModelError(f"the compiled model cannot run: {error}") from error
-        return Prediction(
-            interpreter.get_tensor(self._scores)[0], interpreter.get_tensor(self._embedding)[0]
-        )
+        scores = interpreter.get_tensor(self._scores)
+        embeddings = interpreter.get_tensor(self._embedding)
+        return [Prediction(*rows) for rows in zip(scores, embeddings, strict=True)]
 
 
 def _tensor(details: list[dict[str, Any]], shape: tuple[int, ...]) -> int:
@@ -73,7 +121,7 @@ def _tensor(details: list[dict[str, Any]], shape: tuple[int, ...]) -> int:
     raise ModelError(f"the compiled model is not YAMNet: it has no tensor of the shape {shape}")
 
 
-class KerasClassifier:
+class KerasClassifier(Classifier):
     """The Keras network itself: slow, and what the compiled one is checked against."""
 
     def __init__(self, weights: Weights, params: Params | None = None) -> None:
