@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from livetag.recording_options import add_classify, add_weights, count
+from livetag.recording_options import add_classify, add_detection, add_scan, add_weights, count
 from livetag.version import __version__
 
 
@@ -22,6 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_monitor(commands)
     add_classify(commands)
+    add_scan(commands)
     _add_history(commands)
     _add_config(commands)
     _add_service(commands)
@@ -83,21 +84,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     add("--fast", action="store_true", help="replay as fast as it goes")
     add("--since", metavar="TIME", help="when a recording began: 2026-11-22T08:00:00")
     add("--duration", dest="duration_seconds", type=float, metavar="SECONDS", help="of audio")
-    add("--config", metavar="NAME|PATH", help="a preset (baby, home, default) or a TOML file")
-    add(
-        "--hop",
-        dest="patch_hop_seconds",
-        type=float,
-        metavar="SECONDS",
-        help="from window to window: a multiple of 0.01 (default 0.48)",
-    )
-    add("--threshold", type=float, metavar="SCORE", help="at which events start (default 0.25)")
-    add(
-        "--alert",
-        action="append",
-        metavar="LABEL[=SCORE]",
-        help="alert on this class, instead of the configured ones; may be repeated",
-    )
+    add_detection(parser)
     add("--top", type=count, metavar="N", help="classes on the dashboard (default 10)")
     add(
         "-v",

@@ -29,6 +29,105 @@ def add_classify(commands: Any) -> None:
     parser.set_defaults(command="classify")
 
 
+def add_scan(commands: Any) -> None:
+    """Add `livetag scan`."""
+    parser = commands.add_parser(
+        "scan",
+        help="what is heard in an archive of recordings",
+        description="Analyzes many recordings on all cores: the events that `livetag monitor` "
+        "would have told of, the scores of windows, or embeddings. A scan that was stopped goes "
+        "on with the same command.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("paths", nargs="*", metavar="PATH", help="recordings, folders, or patterns as 'a/**/*.wav'")
+    add(
+        "--list",
+        action="append",
+        default=[],
+        metavar="FILE|-",
+        help="a file with a path a line, or standard input",
+    )
+    add(
+        "-o",
+        "--output",
+        required=True,
+        type=Path,
+        metavar="FILE|DIR",
+        help="a .csv, .jsonl, .parquet or .npz, or a folder for one file a recording",
+    )
+    add(
+        "--format",
+        choices=("csv", "jsonl", "parquet", "npz"),
+        help="of the files in a folder (default csv, of embeddings npz)",
+    )
+    product = parser.add_mutually_exclusive_group()
+    parser.set_defaults(product="events")
+    for name, what in (
+        ("windows", "each window's scores instead of events"),
+        ("embeddings", "each window's embedding, float32[1024], instead of events"),
+    ):
+        product.add_argument(
+            f"--{name}", dest="product", action="store_const", const=name, help=what
+        )
+    add(
+        "--floor",
+        type=float,
+        default=0.1,
+        metavar="SCORE",
+        help="the lowest score that --windows keeps (default 0.1)",
+    )
+    for name, what in (("raven", "a Raven selection table"), ("audacity", "Audacity labels")):
+        add(
+            f"--{name}",
+            dest="annotations",
+            action="append_const",
+            const=name,
+            default=[],
+            help=f"write {what} beside each recording, too",
+        )
+    add_detection(parser)
+    add("--since", default=argparse.SUPPRESS, metavar="TIME", help="when each recording began")
+    add("--workers", type=count, metavar="N", help="processes (default: one a core)")
+    add("--force", action="store_true", help="replace results that are there")
+    add_weights(parser)
+    parser.set_defaults(command="scan")
+
+
+def add_detection(parser: argparse.ArgumentParser) -> None:
+    """The options that say how events are decided on, which are keys of the configuration."""
+    add = parser.add_argument
+    unset = argparse.SUPPRESS
+    add(
+        "--config",
+        default=unset,
+        metavar="NAME|PATH",
+        help="a preset (baby, home, default) or a TOML file",
+    )
+    add(
+        "--hop",
+        dest="patch_hop_seconds",
+        type=float,
+        default=unset,
+        metavar="SECONDS",
+        help="from window to window: a multiple of 0.01 (default 0.48)",
+    )
+    add(
+        "--threshold",
+        type=float,
+        default=unset,
+        metavar="SCORE",
+        help="at which events start (default 0.25)",
+    )
+    add(
+        "--alert",
+        action="append",
+        default=unset,
+        metavar="LABEL[=SCORE]",
+        help="alert on this class, instead of the configured ones; may be repeated",
+    )
+
+
 def add_weights(parser: argparse.ArgumentParser) -> None:
     """Let the user name other weights."""
     parser.add_argument(

@@ -1,7 +1,8 @@
-"""Recordings that come through a pipe, opened and read in a thread of their own.
+"""Recordings that are opened and read in a thread of their own.
 
-Both wait for whoever writes to the pipe, for as long as that takes, and libsndfile cannot be
-interrupted while it waits: a program that called it itself could not be ended.
+What comes through a pipe waits for whoever writes to it, for as long as that takes, and libsndfile
+cannot be interrupted while it waits: a program that called it itself could not be ended. A file is
+decoded ahead of what is made of it.
 """
 
 import contextlib
@@ -86,6 +87,11 @@ class PipeReader:
             self._queue.put(None)
         except Exception as error:  # for whoever takes the blocks
             self._queue.put(error)
+
+
+def open_ahead(path: Path) -> PipeReader:
+    """Open a file that is decoded ahead of whoever takes its blocks. Raises `InputError`."""
+    return PipeReader(lambda: AudioReader(path))
 
 
 def open_recording(

@@ -11,6 +11,7 @@ from livetag.commands import (
     history,
     model,
     monitor,
+    scan,
     service,
 )
 
@@ -25,6 +26,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "config schema": config.schema,
     "model fetch": model.fetch,
     "model info": model.info,
+    "scan": scan.run,
     "service install": service.install,
     "service status": service.status,
     "service uninstall": service.uninstall,

@@ -48,11 +48,11 @@ def checked(config: "Config") -> "tuple[Rules, Params, float | None]":
     params = Params(patch_hop_seconds=config.patch_hop_seconds)
     rules = resolve(config, class_map())
     check_sinks(config, rules)
-    return rules, params, _began(config)
+    return rules, params, began_at(config)
 
 
-def _began(config: "Config") -> float | None:
-    """The UNIX time at which a recording began, if that is said."""
+def began_at(config: "Config") -> float | None:
+    """The UNIX time at which a recording began, if that is said. Raises `UsageError`."""
     from livetag.times import parse_time
 
     if config.since is None:

@@ -1,0 +1,105 @@
+"""`livetag scan`: what is heard in an archive of recordings."""
+
+import argparse
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from livetag.commands.base import began_at, load_settings, ready_model, say, stderr
+from livetag.errors import InputError
+from livetag.text import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from livetag.scan.folder import Output
+    from livetag.scan.job import Job
+    from livetag.scan.listing import Recording
+    from livetag.scan.progress import Tally
+    from livetag.schema import Config
+
+_SETTINGS = ("config", "patch_hop_seconds", "threshold", "alert", "since", "weights")
+"""The options that are settings of the monitor, too."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Scan what is not done yet; exit code 3 where recordings could not be read."""
+    from livetag.scan.listing import list_recordings
+    from livetag.scan.pool import Pool, default_workers
+    from livetag.scan.progress import ProgressBar, Tally
+    from livetag.scan.scan import Scan
+    from livetag.scan.worker import RecordingWork
+
+    console = stderr()
+    tell = partial(say, console)
+    config = _config(options, tell)
+    model = ready_model(None if config.weights is None else Path(config.weights), console)
+    job = _job(options, config, model.report.sha256)
+    recordings = list_recordings(options.paths, options.list)
+    tally = Tally()
+    with Scan(job, recordings, _output(options.output, job)) as scan:
+        if scan.done:
+            say(
+                console,
+                f"{counted(scan.done, 'recording')} of {len(recordings):,} are done already",
+            )
+        pool = Pool(RecordingWork(job, model.path), options.workers or default_workers())
+        try:
+            with ProgressBar(console, scan.todo) as bar, pool:
+                for report in scan.run(pool):
+                    tally.count(report)
+                    bar.show(report, tally)
+        except KeyboardInterrupt:
+            done = f"{scan.done:,} of {len(recordings):,} recordings are done"
+            tell(f"{done}; the same command goes on with the others")
+            raise
+        scan.finish()
+    return _concluded(tell, job, recordings, tally)
+
+
+def _config(options: argparse.Namespace, tell: "Callable[[str], None]") -> "Config":
+    settings = {key: value for key, value in vars(options).items() if key in _SETTINGS}
+    loaded = load_settings(argparse.Namespace(**settings))
+    for message in loaded.ignored:
+        tell(message)
+    return loaded.config
+
+
+def _job(options: argparse.Namespace, config: "Config", model_sha256: str) -> "Job":
+    from livetag.scan.job import FORMATS, Job
+
+    ending = options.output.suffix.lower().removeprefix(".")
+    usual = "npz" if options.product == "embeddings" else "csv"
+    return Job(
+        product=options.product,
+        form=ending if ending in FORMATS else options.format or usual,
+        config=config,
+        model_sha256=model_sha256,
+        floor=options.floor,
+        began=began_at(config),
+        annotations=tuple(dict.fromkeys(options.annotations)),
+        replace=options.force,
+    )
+
+
+def _output(path: Path, job: "Job") -> "Output":
+    """One file where the ending is a form's, or else a folder."""
+    from livetag.scan.folder import FileOutput, FolderOutput
+
+    is_file = path.suffix.lower() == f".{job.form}"
+    return FileOutput(path, job) if is_file else FolderOutput(path, job)
+
+
+def _concluded(
+    tell: "Callable[[str], None]", job: "Job", recordings: "Sequence[Recording]", tally: "Tally"
+) -> int:
+    """Say what was done, and what could not be; the exit code."""
+    rows = f"{tally.rows:,} {job.product}"
+    tell(f"{counted(tally.done, 'recording')} scanned, {tally.audio}: {rows}")
+    if not tally.broken:
+        return 0
+    tell(f"{counted(len(tally.broken), 'recording')} could not be scanned:")
+    order = {recording: at for at, recording in enumerate(recordings)}
+    for broken in sorted(tally.broken, key=lambda broken: order[broken.recording]):
+        tell(broken.reason)
+    return InputError.exit_code

@@ -1,0 +1,209 @@
+"""Where results go, part by part, so that a scan that was killed goes on where it was.
+
+Each recording's result is a file of its own, which has its name when it is whole, and not before.
+For one output file, these are parts in a folder beside it, merged at the end. For an output folder,
+they are the results; a hidden folder in it knows which of them are of this job.
+
+    NAME.parts/job.json          what the parts are of
+    NAME.parts/tmp/              what is being written
+    NAME.parts/ab/ab01...csv     parts, named by recording, size and time
+"""
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from livetag.disk import sync_file, sync_folder
+from livetag.errors import LivetagError, UsageError
+from livetag.scan.job import Job
+from livetag.scan.listing import Recording, check_places
+
+_JOB, _LOCK, _TEMPORARY = "job.json", "lock", "tmp"
+_FOLDER_CHARACTERS = 2  # of a key: no folder gets too large
+
+
+class Output(Protocol):
+    """Where a scan's results go. Raises `OSError` where they cannot be written."""
+
+    state: Path
+    """The folder of what is not finished."""
+
+    def check(self, recordings: Sequence[Recording]) -> None:
+        """Raise `UsageError` where results cannot go there."""
+        ...
+
+    def result(self, recording: Recording) -> Path:
+        """Where a recording's result goes."""
+        ...
+
+    def has(self, recording: Recording) -> bool:
+        """Whether it is there: of this recording as it is now, and of this job."""
+        ...
+
+    def note(self, recording: Recording) -> None:
+        """Take note that it is there."""
+        ...
+
+    def finish(self, recordings: Sequence[Recording]) -> None:
+        """All results that there can be are there, those of these recordings: in their order."""
+        ...
+
+
+class FileOutput:
+    """One file, merged of parts."""
+
+    def __init__(self, path: Path, job: Job) -> None:
+        self.state = path.with_name(f"{path.name}.parts")
+        self._path = path
+        self._job = job
+
+    def check(self, recordings: Sequence[Recording]) -> None:
+        if self._path.is_dir():
+            raise UsageError(f"{self._path} is a folder: name it without such an ending")
+        if not self._path.parent.is_dir():
+            raise UsageError(f"{self._path.parent} is no folder: make it first")
+        if self._path.exists() and not self.state.exists() and not self._job.replace:
+            raise UsageError(f"{self._path} is there already: --force replaces it")
+
+    def result(self, recording: Recording) -> Path:
+        return self.state / recording.key[:_FOLDER_CHARACTERS] / f"{recording.key}.{self._job.form}"
+
+    def has(self, recording: Recording) -> bool:
+        return _is_whole(self.result(recording))
+
+    def note(self, recording: Recording) -> None:
+        """The part's name says it."""
+
+    def finish(self, recordings: Sequence[Recording]) -> None:
+        merged = temporary(self) / f"merged.{self._job.form}"
+        parts = [self.result(recording) for recording in recordings]
+        self._job.table.merge(parts, merged, self._job.columns)
+        with merged.open("rb+") as file:
+            sync_file(file.fileno())
+        merged.replace(self._path)
+        sync_folder(self._path.parent)
+        shutil.rmtree(self.state)
+
+
+class FolderOutput:
+    """A result for each recording, in the same tree."""
+
+    def __init__(self, path: Path, job: Job) -> None:
+        self.state = path / ".livetag-scan"
+        self._path = path
+        self._job = job
+
+    def check(self, recordings: Sequence[Recording]) -> None:
+        if self._path.exists() and not self._path.is_dir():
+            raise UsageError(
+                f"{self._path} is a file, and its ending none of .csv, .jsonl, .parquet and .npz: "
+                "name another output"
+            )
+        check_places(recordings)
+        for recording in recordings:
+            result = self.result(recording)
+            if not self.state.exists() and result.exists():
+                raise UsageError(f"{result} is there already: name another folder")
+
+    def result(self, recording: Recording) -> Path:
+        return self._path / f"{recording.place}.{self._job.form}"
+
+    def has(self, recording: Recording) -> bool:
+        return self._mark(recording).exists() and _is_whole(self.result(recording))
+
+    def note(self, recording: Recording) -> None:
+        mark = self._mark(recording)
+        mark.parent.mkdir(exist_ok=True)
+        mark.touch()
+
+    def finish(self, recordings: Sequence[Recording]) -> None:
+        """Each result is where it belongs."""
+
+    def _mark(self, recording: Recording) -> Path:
+        return self.state / recording.key[:_FOLDER_CHARACTERS] / recording.key
+
+
+def _is_whole(result: Path) -> bool:
+    """Results get their names when they are whole; a power failure may leave one empty."""
+    try:
+        return result.stat().st_size > 0
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def opened(output: Output, job: Job) -> Iterator[bool]:
+    """Have an output's folder for this process alone, and for this job: whether that was begun.
+
+    Raises `UsageError` where it is another scan's at this moment, or of another job, unless that is
+    to be replaced; `LivetagError` where the folder cannot be written.
+    """
+    import filelock
+
+    try:
+        output.state.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(output.state / _LOCK)
+        lock.acquire(timeout=0.0)
+    except filelock.Timeout as error:
+        raise UsageError(f"another livetag writes to {output.state} at this moment") from error
+    except (OSError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise LivetagError(f"{output.state} cannot be written: {reason}") from error
+    try:
+        yield _claim(output.state, json.loads(json.dumps(job.described())), job.replace)
+    finally:
+        lock.release()
+
+
+def _claim(state: Path, now: dict[str, Any], replace: bool) -> bool:
+    """Have the folder be of this job, and empty of what is half written; whether it was before."""
+    description = state / _JOB
+    before = _read(description)
+    names = {path.name for path in state.iterdir()}
+    if before is None and not names <= {_LOCK, _TEMPORARY}:
+        raise UsageError(f"{state} is there already, and is no scan's: move it away")
+    if before is not None and before != now and not replace:
+        raise UsageError(_of_another_job(state, before, now))
+    for name in names:
+        if name == _TEMPORARY or (before != now and len(name) == _FOLDER_CHARACTERS):
+            shutil.rmtree(state / name)
+    (state / _TEMPORARY).mkdir()
+    being_written = state / _TEMPORARY / _JOB
+    being_written.write_text(json.dumps(now, indent=2), encoding="utf-8")
+    being_written.replace(description)
+    return before == now
+
+
+def _read(description: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(description.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {}
+
+
+def _of_another_job(state: Path, before: dict[str, Any], now: dict[str, Any]) -> str:
+    keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    return (
+        f"{state} holds the results of another scan, which differs in {', '.join(keys)}: go on "
+        "with the options of then, name another output, or let --force begin anew"
+    )
+
+
+def put(written: Path, result: Path) -> None:
+    """Give a result that is whole its name. Raises `OSError`."""
+    try:
+        written.replace(result)
+    except FileNotFoundError:
+        result.parent.mkdir(parents=True, exist_ok=True)
+        written.replace(result)
+
+
+def temporary(output: Output) -> Path:
+    """The folder for results that are not whole yet, on the disk where they will be."""
+    return output.state / _TEMPORARY

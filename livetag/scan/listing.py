@@ -1,0 +1,119 @@
+"""Which recordings a scan is of: files, folders, patterns and lists, in their order, each once."""
+
+import glob
+import hashlib
+import os
+import stat
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from livetag.errors import InputError, UsageError
+
+ENDINGS = frozenset(
+    (
+        *(".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga"),
+        *(".ogg", ".opus", ".rf64", ".w64", ".wav", ".wave"),
+    )
+)
+"""Of what libsndfile reads: folders are searched for these. A file that is named may have any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One recording as it was when it was listed.
+
+    `name` is what results call it, `place` where it is below the folder that was named. `unusable`:
+    why it cannot be read, or nothing.
+    """
+
+    name: str
+    path: str
+    place: str
+    size: int = 0
+    modified_ns: int = 0
+    unusable: str = ""
+
+    @property
+    def key(self) -> str:
+        """The same for the same file of the same size and time, and for no other."""
+        told = f"{self.name}\0{self.size}\0{self.modified_ns}"
+        return hashlib.sha256(told.encode()).hexdigest()[:32]
+
+
+def list_recordings(paths: Sequence[str], lists: Sequence[str] = ()) -> list[Recording]:
+    """What paths name, then what lists of paths name; `-` is a list on standard input.
+
+    Raises `UsageError` for a list that cannot be read, and `InputError` where there is nothing.
+    """
+    found: dict[Path, Recording] = {}
+    for path in (*paths, *(path for name in lists for path in _read_list(name))):
+        for file, place in _expanded(path):
+            found.setdefault(file, _looked_at(file, place))
+    if not found:
+        where = ", ".join([*paths, *lists]) or "an empty list"
+        raise InputError(f"there is no recording in {where}: name files, folders or patterns")
+    return list(found.values())
+
+
+def check_places(recordings: Iterable[Recording]) -> None:
+    """Raise `UsageError` where the results of two recordings would be one file."""
+    taken: dict[str, str] = {}
+    for recording in recordings:
+        other = taken.setdefault(recording.place, recording.name)
+        if other != recording.name:
+            raise UsageError(
+                f"the results of {other} and {recording.name} would both be called "
+                f"{recording.place}: name the folder above them, or one file as the output"
+            )
+
+
+def _read_list(name: str) -> list[str]:
+    """A path a line; where there are null characters (`find -print0`), they part the paths."""
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise UsageError(f"the list {name} cannot be read: {error.strerror or error}") from error
+    text = os.fsdecode(data)
+    lines = text.split("\0") if "\0" in text else text.replace("\r\n", "\n").split("\n")
+    return [path for path in lines if path]
+
+
+def _expanded(path: str) -> Iterator[tuple[Path, str]]:
+    """The files that a path names, each with its place."""
+    if os.path.lexists(path) or not glob.has_magic(path):
+        yield from _below(Path(path)) if Path(path).is_dir() else [(Path(path), Path(path).name)]
+        return
+    matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207, as paths may be absolute
+    if not matches:
+        raise InputError(f"nothing matches {path}")
+    for match in map(Path, matches):
+        if match.is_dir():
+            yield from _below(match)
+        elif match.suffix.lower() in ENDINGS:
+            yield match, match.name
+
+
+def _below(folder: Path) -> Iterator[tuple[Path, str]]:
+    """The recordings in a folder and those below it, in the order of their names.
+
+    Links to folders are not followed; what is hidden, as macOS's `._` files, is left out.
+    """
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for file in (Path(parent, name) for name in sorted(files) if not name.startswith(".")):
+            if file.suffix.lower() in ENDINGS:
+                yield file, str(file.relative_to(folder))
+
+
+def _looked_at(path: Path, place: str) -> Recording:
+    name = str(path).encode("utf-8", "backslashreplace").decode()  # where no text holds it
+    try:
+        info = path.stat()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        return Recording(name, str(path), place, unusable=reason)
+    if not stat.S_ISREG(info.st_mode):
+        return Recording(name, str(path), place, unusable="it is no file")
+    return Recording(name, str(path), place, info.st_size, info.st_mtime_ns)

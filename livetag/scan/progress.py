@@ -1,0 +1,89 @@
+"""How far a scan is, drawn while it goes on: files, hours, speed, time left, errors."""
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from livetag.scan.listing import Recording
+from livetag.scan.worker import Broken, Done, Going, Report
+from livetag.text import counted
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Tally:
+    """What has been done in this run, and how fast."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.rows = 0
+        self.broken: list[Broken] = []
+        self._heard_s: dict[Recording, float] = {}
+        self._finished_s = 0.0
+        self._began = time.monotonic()
+
+    def count(self, report: Report) -> None:
+        match report:
+            case Going(recording, seconds):
+                self._heard_s[recording] = seconds
+            case Done(recording, summary):
+                self._heard_s.pop(recording, None)
+                self._finished_s += summary.seconds
+                self.rows += summary.rows
+                self.done += 1
+            case Broken(recording):
+                self._heard_s.pop(recording, None)
+                self.broken.append(report)
+
+    @property
+    def heard_s(self) -> float:
+        """Seconds of audio."""
+        return self._finished_s + sum(self._heard_s.values())
+
+    @property
+    def speed(self) -> float:
+        """Seconds of audio a second."""
+        return self.heard_s / max(time.monotonic() - self._began, 1e-3)
+
+    @property
+    def audio(self) -> str:
+        """How much was heard, and how fast: `2.5 h of audio, 612 times real time`."""
+        return f"{self.heard_s / 3_600:,.2f} h of audio, {self.speed:,.0f} times real time"
+
+
+class ProgressBar:
+    """The line on the terminal; where there is none, nothing. A context manager."""
+
+    def __init__(self, console: "Console", recordings: Sequence[Recording]) -> None:
+        """`recordings`: those that are to be done."""
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+        shown = console.is_terminal and not console.is_dumb_terminal
+        self._bar = Progress(*columns, console=console, transient=True, disable=not shown)
+        total_bytes = sum(recording.size for recording in recordings)
+        self._line = self._bar.add_task("", total=total_bytes)
+        self._recordings = len(recordings)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def show(self, report: Report, tally: Tally) -> None:
+        """Draw what has changed."""
+        size = 0 if isinstance(report, Going) else report.recording.size
+        ended = tally.done + len(tally.broken)
+        said = f"{ended:,} of {counted(self._recordings, 'recording')}, {tally.audio}"
+        if tally.broken:
+            said += f", {len(tally.broken):,} broken"
+        self._bar.update(self._line, advance=size, description=said)

@@ -1,0 +1,91 @@
+"""A scan: each recording that is not done yet is done, and their results become what was asked."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from livetag.errors import UsageError
+from livetag.scan.analysis import annotation_path
+from livetag.scan.folder import Output, opened, temporary
+from livetag.scan.job import Job
+from livetag.scan.listing import Recording
+from livetag.scan.worker import Broken, Done, Report, Task
+from livetag.text import counted
+
+
+class Engine(Protocol):
+    """Whoever has tasks done."""
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[Report]:
+        """Yield what becomes of each task. Raises `LivetagError` where the scan cannot go on."""
+        ...
+
+
+class Scan:
+    """A job and its recordings. A context manager: entered, its output is its own."""
+
+    def __init__(self, job: Job, recordings: Sequence[Recording], output: Output) -> None:
+        self._job = job
+        self._recordings = recordings
+        self._output = output
+        self._done: set[Recording] = set()
+        self._undo = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        """Raises `UsageError` where the output is another's, and `LivetagError`."""
+        self._output.check(self._recordings)
+        with contextlib.ExitStack() as undo:
+            begun = undo.enter_context(opened(self._output, self._job))
+            self._done = {one for one in self._recordings if begun and self._output.has(one)}
+            if not begun and not self._job.replace:
+                self._check_annotations()
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._undo.close()
+
+    @property
+    def todo(self) -> list[Recording]:
+        """The recordings that are not done, the largest first: no worker is left with one."""
+        left = (one for one in self._recordings if one not in self._done and not one.unusable)
+        return sorted(left, key=lambda recording: -recording.size)
+
+    @property
+    def done(self) -> int:
+        """How many recordings are done."""
+        return len(self._done)
+
+    def run(self, engine: Engine) -> Iterator[Report]:
+        """Have everything done that is not; yield what becomes of it."""
+        for recording in self._recordings:
+            if recording.unusable:
+                yield Broken(recording, f"{recording.path} cannot be read: {recording.unusable}")
+        temporary_folder = temporary(self._output)
+        tasks = [Task(one, self._output.result(one), temporary_folder) for one in self.todo]
+        for report in engine.run(tasks):
+            if isinstance(report, Done):
+                self._output.note(report.recording)
+                self._done.add(report.recording)
+            yield report
+
+    def finish(self) -> None:
+        """Make the results what was asked for, in the order of the recordings."""
+        self._output.finish([one for one in self._recordings if one in self._done])
+
+    def _check_annotations(self) -> None:
+        paths = (
+            annotation_path(recording, kind)
+            for recording in self._recordings
+            for kind in self._job.annotations
+        )
+        there = [path for path in paths if path.exists()]
+        if there:
+            others = f" (and {counted(len(there) - 1, 'other file')})" if len(there) > 1 else ""
+            raise UsageError(f"{there[0]} is there already{others}: --force replaces it")

@@ -1,0 +1,125 @@
+"""What one worker does: a recording at a time, with a model of its own. Never imports TensorFlow.
+
+A worker is a process that is told tasks, and tells what became of each, through a pipe. It ends
+when whoever holds the other end is gone.
+"""
+
+import contextlib
+import signal
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from livetag.errors import InputError, LivetagError
+from livetag.scan.analysis import Analyst, Heard, Summary
+from livetag.scan.folder import put
+from livetag.scan.job import Job
+from livetag.scan.listing import Recording
+from livetag.yamnet.classifier import LiteRTClassifier
+
+_TELLING_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A recording, where its result goes, and the folder in which that is written."""
+
+    recording: Recording
+    result: Path
+    temporary: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """So much of a recording has been heard until now."""
+
+    recording: Recording
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A recording's result is where it belongs."""
+
+    recording: Recording
+    summary: Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A recording that has no result, and why."""
+
+    recording: Recording
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The scan cannot go on: results cannot be written, or the model cannot run."""
+
+    error: LivetagError
+
+
+Report = Going | Done | Broken
+Work = Callable[[Task, Heard], Done | Broken | Failed]
+"""Does a task, and tells how far it is."""
+
+
+class RecordingWork:
+    """A `Work` that analyzes recordings; it goes to the worker before its model is loaded."""
+
+    def __init__(self, job: Job, model: Path) -> None:
+        self._job = job
+        self._model = model
+        self._analyst: Analyst | None = None
+
+    def __call__(self, task: Task, heard: Heard) -> Done | Broken | Failed:
+        recording = task.recording
+        # A name of its own: a worker of a scan that was killed may still be at the same recording.
+        written = task.temporary / f"{uuid.uuid4().hex}.{self._job.form}"
+        try:
+            if self._analyst is None:
+                self._analyst = Analyst(self._job, LiteRTClassifier(self._model))
+            summary = self._analyst.write(recording, written, heard)
+            put(written, task.result)
+            return Done(recording, summary)
+        except InputError as error:
+            return Broken(recording, str(error))
+        except MemoryError:
+            return Broken(recording, f"{recording.path}: there is not enough memory for it")
+        except LivetagError as error:
+            return Failed(error)
+        except OSError as error:
+            reason = error.strerror or error
+            return Failed(LivetagError(f"{task.temporary.parent} cannot be written: {reason}"))
+        finally:
+            written.unlink(missing_ok=True)
+
+
+def serve(connection: Connection, work: Work) -> None:
+    """Do the tasks that come through a pipe until there are no more, or nobody is there."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that hands them out
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while (task := connection.recv()) is not None:
+            connection.send(_done(task, work, connection))
+
+
+def _done(task: Task, work: Work, connection: Connection) -> Report | Failed:
+    told_at = time.monotonic()
+
+    def heard(seconds: float) -> None:
+        nonlocal told_at
+        if time.monotonic() >= told_at + _TELLING_SECONDS:
+            told_at = time.monotonic()
+            connection.send(Going(task.recording, seconds))
+
+    try:
+        return work(task, heard)
+    except (BrokenPipeError, ConnectionResetError):
+        raise
+    except Exception as error:
+        fault = f"a fault of livetag's own: {type(error).__name__}: {error}"
+        return Broken(task.recording, f"{task.recording.path}: {fault}")

@@ -1,0 +1,139 @@
+"""Where results go: whose the folder is, what is done already, and what becomes of parts."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from livetag.errors import LivetagError, UsageError
+from livetag.scan.folder import FileOutput, FolderOutput, Output, opened, put, temporary
+from livetag.scan.job import Job
+from livetag.scan.listing import Recording
+from livetag.schema import Config
+
+JOB = Job("events", "csv", Config(), "model")
+OTHER = Job("events", "csv", Config(threshold=0.5), "other")
+FORCED = Job("events", "csv", Config(threshold=0.5), "other", replace=True)
+ONE, TWO = Recording("x/1.wav", "x/1.wav", "1.wav", 10, 1), Recording("2.wav", "2.wav", "2.wav")
+HEADER = "file,start_s,end_s\n"
+Make = Callable[[Path, Job], Output]
+
+
+def finish_one(output: Output, recording: Recording) -> None:
+    written = temporary(output) / "written"
+    written.write_text(f"{HEADER}{recording.name},0,1\n")
+    put(written, output.result(recording))
+    output.note(recording)
+
+
+def as_file(path: Path, job: Job) -> Output:
+    return FileOutput(path / "out.csv", job)
+
+
+def as_folder(path: Path, job: Job) -> Output:
+    return FolderOutput(path / "out", job)
+
+
+@pytest.mark.parametrize("make", [as_file, as_folder])
+def test_what_is_done_is_known_by_recording_and_job(make: Make, tmp_path: Path) -> None:
+    output = make(tmp_path, JOB)
+    with opened(output, JOB) as begun:
+        assert not begun
+        assert not output.has(ONE)
+        finish_one(output, ONE)
+    with opened(output, JOB) as begun:
+        assert begun
+        assert output.has(ONE)
+        assert not output.has(TWO)
+        assert not output.has(Recording("x/1.wav", "x/1.wav", "1.wav", 11, 1))
+        output.result(ONE).write_text("")  # as a power failure may leave it
+        assert not output.has(ONE)
+
+
+@pytest.mark.parametrize("make", [as_file, as_folder])
+def test_another_jobs_results_are_refused_unless_they_are_to_be_replaced(
+    make: Make, tmp_path: Path
+) -> None:
+    output = make(tmp_path, JOB)
+    with opened(output, JOB):
+        finish_one(output, ONE)
+    expected = r"out\S* holds the .* differs in model, threshold: go on .*--force"
+    with pytest.raises(UsageError, match=expected), opened(output, OTHER):
+        pytest.fail("it was opened")
+    with opened(output, FORCED) as begun:
+        assert not begun
+        assert not output.has(ONE)
+
+
+@pytest.mark.parametrize("make", [as_file, as_folder])
+def test_what_is_half_written_goes_and_what_is_whole_stays(make: Make, tmp_path: Path) -> None:
+    output = make(tmp_path, JOB)
+    with opened(output, JOB):
+        finish_one(output, ONE)
+        (temporary(output) / "half").touch()
+    with opened(output, JOB):
+        assert not any(path.name == "half" for path in tmp_path.rglob("*"))
+        assert output.has(ONE)
+
+
+@pytest.mark.parametrize("make", [as_file, as_folder])
+def test_a_folder_that_two_want_is_an_error_for_the_second(make: Make, tmp_path: Path) -> None:
+    output = make(tmp_path, JOB)
+    with (
+        opened(output, JOB),
+        pytest.raises(UsageError, match="another livetag writes to"),
+        opened(make(tmp_path, JOB), JOB),
+    ):
+        pytest.fail("it was opened")
+
+
+def test_a_folder_that_is_no_scans_is_left_alone(tmp_path: Path) -> None:
+    output = FileOutput(tmp_path / "out.csv", JOB)
+    (output.state / "photos").mkdir(parents=True)
+    with (
+        pytest.raises(UsageError, match="is no scan's: move it away"),
+        opened(output, FORCED),
+    ):
+        pytest.fail("it was opened")
+    assert (output.state / "photos").is_dir()
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    output = FolderOutput(tmp_path / "file" / "out", JOB)
+    with pytest.raises(LivetagError, match=r"cannot be written: Not a directory"):
+        opened(output, JOB).__enter__()
+
+
+def test_parts_are_merged_in_order_and_go(tmp_path: Path) -> None:
+    output = FileOutput(tmp_path / "out.csv", JOB)
+    with opened(output, JOB):
+        finish_one(output, ONE)
+        finish_one(output, TWO)
+        output.finish([TWO, ONE])
+    header, *rows = (tmp_path / "out.csv").read_text().splitlines()
+    assert header.startswith("file,start_s,end_s,index")
+    assert rows == ["2.wav,0,1", "x/1.wav,0,1"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_a_result_that_is_there_is_replaced_if_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "out.csv").touch()
+    with pytest.raises(UsageError, match=r"out\.csv is there already: --force replaces it"):
+        FileOutput(tmp_path / "out.csv", JOB).check([ONE])
+    FileOutput(tmp_path / "out.csv", FORCED).check([ONE])
+    (tmp_path / "1.wav.csv").touch()
+    with pytest.raises(UsageError, match=r"1\.wav\.csv is there already"):
+        FolderOutput(tmp_path, JOB).check([ONE])
+
+
+def test_an_output_that_cannot_be_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "file").touch()
+    for output, reason in (
+        (FileOutput(tmp_path / "folder.csv", JOB), "is a folder"),
+        (FileOutput(tmp_path / "lost" / "out.csv", JOB), "lost is no folder: make it first"),
+        (FolderOutput(tmp_path / "file", JOB), r"is a file, and its ending none of \.csv"),
+    ):
+        with pytest.raises(UsageError, match=reason):
+            output.check([ONE])
