@@ -1,4 +1,4 @@
-"""Files from outside, opened with care: regular ones, of a size that has a bound.
+"""Whole files: those from outside, opened with care, and those that are written in one step.
 
 A pipe would make whoever opens it wait, a device never ends, and the size that a file claims need
 not be the one it has. Rooms that take whole files read them through here.
@@ -7,6 +7,7 @@ not be the one it has. Rooms that take whole files read them through here.
 import errno
 import hashlib
 import os
+import secrets
 import stat
 from pathlib import Path
 from typing import BinaryIO
@@ -70,6 +71,28 @@ def sha256(file: BinaryIO, path: Path, most_bytes: int) -> str:
             raise _too_large(path, most_bytes)
         digest.update(piece)
     return digest.hexdigest()
+
+
+def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write a file that is there whole or not at all; where it is a link, what it leads to.
+
+    `mode`: who may use a new file, less what the process's umask takes. What is no regular file, as
+    `/dev/stdout`, is written to as it is. Raises `OSError`.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _too_large(path: Path, most_bytes: int) -> OSError:
