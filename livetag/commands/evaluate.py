@@ -115,23 +115,23 @@ def _evaluate_events(options: argparse.Namespace) -> int:
 
     event_metrics.check_installed()
     reference, estimated = (read_lists(path) for path in options.events)
-    pairs = paired(reference, estimated)
+    pairs, others = paired(reference, estimated)
     if options.map:
         pairs = mapped(pairs, read_map(options.map, class_map()))
     given = {
         name: value for name in _EVENT_OPTIONS if (value := getattr(options, name)) is not None
     }
     rules = event_metrics.Rules(**given)
-    labels = sorted({event.label for pair in pairs.values() for event in pair.reference})
+    labels = sorted({event.label for pair in pairs for event in pair.reference})
     if not labels:
         raise InputError(f"{options.events[0]} has no events to be found")
-    scores = event_metrics.score_events(pairs.values(), labels, rules)
+    scores = event_metrics.score_events(pairs, labels, rules)
     result = event_report.EventReport(len(pairs), rules, scores)
     print_as = event_report.print_json if options.json else event_report.print_text
     print_as(sys.stdout, result, options.per_class)
     if options.csv:
         _write(options.csv, event_report.csv_text(result).encode())
-    for note in event_report.notes(estimated, pairs, set(labels)):
+    for note in event_report.notes(pairs, labels, others):
         say(stderr(), note)
     return 0
 

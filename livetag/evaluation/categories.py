@@ -31,6 +31,9 @@ class Category:
 class Categories:
     """The categories in order. One with several classes scores as the highest of them does."""
 
+    advice = "the map has to have each"
+    """What to do where labels are none of them."""
+
     def __init__(self, categories: Iterable[Category], source: str) -> None:
         """`source`: where they come from, for messages."""
         self._categories = list(categories)
@@ -81,6 +84,8 @@ class Categories:
 class YamnetClasses(Categories):
     """Each of YAMNet's classes for itself."""
 
+    advice = "--map says which classes other names stand for"
+
     def __init__(self, labels: ClassMap) -> None:
         super().__init__((Category(label.name, (label,)) for label in labels), "YAMNet")
         self._labels = labels
@@ -88,12 +93,10 @@ class YamnetClasses(Categories):
     def row(self, label: str) -> int | None:
         try:
             return self._labels.find(label).index
-        except UsageError as error:
+        except UsageError:
             if is_mid(label):
                 return None
-            raise UsageError(
-                f"{error}; or say with --map which classes a label stands for"
-            ) from error
+            raise
 
     def scores(self, classes: FloatArray) -> FloatArray:
         return classes

@@ -85,11 +85,11 @@ def _parsed(cells: list[str]) -> tuple[str | None, ListedEvent | None]:
     return name, ListedEvent(onset_s, offset_s, label)
 
 
-def paired(reference: EventLists, estimated: EventLists) -> dict[str, Pair]:
+def paired(reference: EventLists, estimated: EventLists) -> tuple[list[Pair], int]:
     """What both say of each recording of the reference; one that `estimated` lacks has no events.
 
-    Where each has one recording and either has no name, they are the same one. Raises `InputError`
-    where no recording is in both.
+    And how many recordings `estimated` has besides. Where each has one recording and either has no
+    name, they are the same one. Raises `InputError` where no recording is in both.
     """
     if len(reference) == len(estimated) == 1 and _THE_ONE in {*reference, *estimated}:
         estimated = dict(zip(reference, estimated.values(), strict=True))
@@ -98,7 +98,8 @@ def paired(reference: EventLists, estimated: EventLists) -> dict[str, Pair]:
             f"no recording is in both lists: the reference has {_some(reference)}, the other has "
             f"{_some(estimated)}"
         )
-    return {name: Pair(events, estimated.get(name, [])) for name, events in reference.items()}
+    pairs = [Pair(events, estimated.get(name, [])) for name, events in reference.items()]
+    return pairs, len(estimated.keys() - reference.keys())
 
 
 def _some(lists: EventLists) -> str:
@@ -106,7 +107,7 @@ def _some(lists: EventLists) -> str:
     return ", ".join(names) + (", ..." if len(lists) > 3 else "") if names else "one without a name"
 
 
-def mapped(pairs: dict[str, Pair], categories: Categories) -> dict[str, Pair]:
+def mapped(pairs: list[Pair], categories: Categories) -> list[Pair]:
     """The events of the categories alone, named by them.
 
     Events of one category that overlap, or touch, are one: "Dog" and "Bark" at once are one dog.
@@ -122,9 +123,7 @@ def mapped(pairs: dict[str, Pair], categories: Categories) -> dict[str, Pair]:
                 by_name.setdefault(name, []).append(event)
         return [one for name, own in by_name.items() for one in _merged(own, name)]
 
-    return {
-        name: Pair(renamed(pair.reference), renamed(pair.estimated)) for name, pair in pairs.items()
-    }
+    return [Pair(renamed(pair.reference), renamed(pair.estimated)) for pair in pairs]
 
 
 def _merged(events: list[ListedEvent], name: str) -> Iterator[ListedEvent]:

@@ -3,11 +3,11 @@
 import csv
 import io
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TextIO
 
-from livetag.evaluation.event_lists import EventLists, Pair
+from livetag.evaluation.event_lists import Pair
 from livetag.evaluation.event_metrics import EventMetrics, EventScores, Rules, Scores
 from livetag.text import counted, printable
 
@@ -69,25 +69,23 @@ def print_json(out: TextIO, report: EventReport, per_class: bool) -> None:
         **asdict(report.rules),
     }
     for by, scores in report.parts.items():
-        result[f"by_{by}"] = {**_rounded(scores.overall), "mean_f1": scores.mean_f1}
+        result[f"by_{by}"] = {**_rounded(scores.overall), "mean_f1": _value(scores.mean_f1)}
         if per_class:
             rows = [{"label": label} | _rounded(one) for label, one in scores.by_label.items()]
             result[f"by_{by}"]["per_class"] = rows
     print(json.dumps(result, separators=(",", ":")), file=out)
 
 
-def notes(
-    estimated: EventLists, pairs: Mapping[str, Pair], labels: Collection[str]
-) -> Iterator[str]:
+def notes(pairs: list[Pair], labels: list[str], others: int) -> Iterator[str]:
     """What is not in the numbers, each in a line: recordings and labels the reference has not."""
-    others = len(estimated.keys() - pairs.keys())
     if others:
-        yield f"{counted(others, 'recording')} of the other list not in the reference, left out"
-    left_out = [e.label for pair in pairs.values() for e in pair.estimated if e.label not in labels]
+        yield f"left out, as the reference has not: {counted(others, 'estimated recording')}"
+    known = set(labels)
+    left_out = [one.label for pair in pairs for one in pair.estimated if one.label not in known]
     if left_out:
         events = counted(len(left_out), "estimated event")
-        labels_text = counted(len(set(left_out)), "label")
-        yield f"{events} of {labels_text} not in the reference, left out"
+        names = counted(len(set(left_out)), "label")
+        yield f"left out, as the reference has not: {events} of {names}"
 
 
 def csv_text(report: EventReport) -> str:
@@ -102,7 +100,8 @@ def csv_text(report: EventReport) -> str:
 
 
 def _rounded(metrics: EventMetrics) -> dict[str, Any]:
-    return {
-        name: round(value, _PLACES) if isinstance(value, float) else value
-        for name, value in asdict(metrics).items()
-    }
+    return {name: _value(value) for name, value in asdict(metrics).items()}
+
+
+def _value(value: object) -> object:
+    return round(value, _PLACES) if isinstance(value, float) else value

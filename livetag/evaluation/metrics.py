@@ -7,7 +7,7 @@ classes, each of the same weight.
 
 - AUC: the area under the receiver operating characteristic; a tie counts half.
 - d-prime: sqrt(2) times the AUC's quantile of the normal distribution (S. Hershey et al., "CNN
-  architectures for large-scale audio classification", ICASSP 2017). Infinite for an AUC of 1.
+  architectures for large-scale audio classification", ICASSP 2017). Infinite for an AUC of 1 or 0.
 - Average precision: the mean over the positives of the precision down to each, not interpolated.
 - lwlrap, label-weighted label-ranking average precision (E. Fonseca et al., "Audio tagging with
   noisy labels and minimal supervision", DCASE 2019, whose metric is D. Ellis's): for each label of
@@ -17,8 +17,8 @@ classes, each of the same weight.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import inf, sqrt
-from statistics import NormalDist, fmean
+from math import inf, isnan, nan, sqrt
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -57,8 +57,8 @@ class Summary:
     classes: int
     without_positives: int
     without_negatives: int
-    perfect: int
-    """Classes with an AUC of 1, whose d-prime is infinite, and so is the mean's."""
+    infinite: int
+    """Classes with an AUC of 1 or 0, whose d-prime is infinite, and so the mean's."""
     mean_d_prime: float | None
     d_prime_of_mean_auc: float | None
     mean_auc: float | None
@@ -111,7 +111,7 @@ def summarize(truth: BoolArray, scores: FloatArray, classes: list[ClassMetrics])
         classes=len(classes),
         without_positives=sum(not one.positives for one in classes),
         without_negatives=sum(not one.negatives for one in classes),
-        perfect=sum(one.d_prime == inf for one in classes),
+        infinite=sum(one.auc in {0.0, 1.0} for one in classes),
         mean_d_prime=_mean(one.d_prime for one in classes),
         d_prime_of_mean_auc=None if mean_auc is None else d_prime(mean_auc),
         mean_auc=mean_auc,
@@ -153,5 +153,7 @@ def accuracy(truth: BoolArray, scores: FloatArray) -> float | None:
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
+    """None, too, where both infinities are among them."""
     known = [value for value in values if value is not None]
-    return fmean(known) if known else None
+    mean = sum(known) / len(known) if known else nan
+    return None if isnan(mean) else mean

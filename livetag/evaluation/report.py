@@ -47,7 +47,7 @@ def print_text(out: TextIO, report: Report, per_class: bool) -> None:
     for number, what in (
         (one.without_positives, "without a recording, and in no average"),
         (one.without_negatives, "in every recording: only their lwlrap is known"),
-        (one.perfect, "told apart perfectly: their AUC is 1, their d-prime infinite"),
+        (one.infinite, "with an AUC of 1 or 0, and so an infinite d-prime"),
     ):
         if number:
             print(f"  {_classes(number)} {what}", file=out)

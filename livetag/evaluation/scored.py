@@ -14,6 +14,7 @@ from livetag.text import counted
 
 _LONGER_SECONDS = 1.0
 _MOST_TOLD = 5
+_MOST_MIDS = 6  # AudioSet has so many
 
 
 @dataclass(slots=True)
@@ -38,16 +39,17 @@ class Truth:
         """Raises `UsageError` where there are labels that name no category."""
         self._categories = len(categories)
         self._rows: dict[str, int | None] = {}
-        errors = []
+        errors: list[str] = []
         for label in dict.fromkeys(label for clip in clips for label in clip.labels):
             try:
                 self._rows[label] = categories.row(label)
             except UsageError as error:
-                errors.append(str(error))
+                errors.append("..." if len(errors) == _MOST_TOLD else str(error))
+            if len(errors) > _MOST_TOLD:
+                break
         if errors:
-            more = len(errors) - _MOST_TOLD
-            rest = [f"and {more} more labels of the kind"] if more > 0 else []
-            raise UsageError("\n".join([*errors[:_MOST_TOLD], *rest]))
+            told = "".join(f"\n  {error}" for error in errors)
+            raise UsageError(f"labels that are not known; {categories.advice}:{told}")
 
     @property
     def left_out(self) -> list[str]:
@@ -92,11 +94,12 @@ def notes(found: LabelledSet, truth: Truth, scored: Scored) -> Iterator[str]:
         listed = len(found.clips) + found.missing
         yield f"{found.missing:,} of {listed:,} listed segments are not in the folder of --audio"
     if truth.left_out:
-        mids = ", ".join(sorted(truth.left_out)[:_MOST_TOLD])
-        yield f"{counted(len(truth.left_out), 'label')} no class of YAMNet's, left out: {mids}"
+        mids = sorted(truth.left_out)
+        more = ", ..." if len(mids) > _MOST_MIDS else ""
+        yield f"left out, as no classes of YAMNet's: {', '.join(mids[:_MOST_MIDS])}{more}"
     if scored.longer:
         longer = counted(scored.longer, "recording")
-        yield f"{longer} longer than the listed segment, taken whole: are they cut?"
+        yield f"longer than the listed segment, and taken whole: {longer}"
     yield from scored.failures
     if scored.failures:
-        yield f"{counted(len(scored.failures), 'recording')} could not be read, and not counted"
+        yield f"not counted, as it cannot be read: {counted(len(scored.failures), 'recording')}"

@@ -26,6 +26,8 @@ def read_rows(path: Path, *, tabs: bool = False) -> Iterator[tuple[int, list[str
             cells = [cell.strip() for cell in row]
             if any(cells):
                 yield reader.line_num, cells
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no table: it is not text in UTF-8") from error
+    except (OSError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"{path} cannot be read as a table: {reason}") from error
