@@ -1,4 +1,4 @@
-"""Whole files: those from outside, opened with care, and those that are written in one step.
+"""Whole files, with care: read if they are regular ones of a size that has a bound, and written.
 
 A pipe would make whoever opens it wait, a device never ends, and the size that a file claims need
 not be the one it has. Rooms that take whole files read them through here.
@@ -7,11 +7,13 @@ not be the one it has. Rooms that take whole files read them through here.
 import errno
 import hashlib
 import os
-import secrets
 import stat
+import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
+WRITING_PREFIX = ".livetag-writing-"
+"""Of the names of files that are being written: what a crash leaves has it."""
 _PIECE_BYTES = 1 << 20
 # Where the system has them: a pipe is opened without waiting for somebody at its other end; a link
 # as the last part of the path is an error; on Windows, line ends are left as they are.
@@ -73,25 +75,21 @@ def sha256(file: BinaryIO, path: Path, most_bytes: int) -> str:
     return digest.hexdigest()
 
 
-def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
-    """Write a file that is there whole or not at all; where it is a link, what it leads to.
+def write_whole(path: Path, content: bytes, mode: int) -> None:
+    """Write a file that is there whole or not at all, whenever the power fails. Raises `OSError`.
 
-    `mode`: who may use a new file, less what the process's umask takes. What is no regular file, as
-    `/dev/stdout`, is written to as it is. Raises `OSError`.
+    `mode`: who may read it.
     """
-    path = path.resolve()
-    if path.exists() and not path.is_file():
-        path.write_bytes(content)
-        return
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    handle, name = tempfile.mkstemp(prefix=WRITING_PREFIX, dir=path.parent)
     try:
-        with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+        with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
+        Path(name).chmod(mode)
+        Path(name).replace(path)
     except BaseException:
-        part.unlink(missing_ok=True)
+        Path(name).unlink()
         raise
 
 

@@ -7,13 +7,13 @@ import argparse
 import difflib
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TextIO
 
 from livetag.config import ENVIRONMENT_PREFIX, find_file
 from livetag.errors import LivetagError, UsageError
-from livetag.files import write_whole
 from livetag.options import monitor_arguments
 from livetag.outputs import sink_tables
 from livetag.schema import Config
@@ -144,6 +144,19 @@ def _show(path: Path, text: str, out: TextIO) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write the file whole or not at all. Nobody else may read it: variables may hold passwords."""
-    path.resolve().parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, text.encode(), mode=0o600)
+    """Write the file whole or not at all; where it is a link, what it leads to.
+
+    Nobody else may read it: variables may hold passwords.
+    """
+    path = path.resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink()
+        raise

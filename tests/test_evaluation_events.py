@@ -35,6 +35,7 @@ def events(*own: tuple[float, float, str]) -> list[ListedEvent]:
         ("audio/street/a.wav\t1\t2\tDog\n", "a"),
         ("filename\tonset\toffset\tevent_label\na.wav\t1.0\t2.0\tDog\n", "a"),
         ("a.wav,1.0,2.0,Dog\n", "a"),
+        ('"a, b.wav", 1.0, 2.0, "Dog"\n', "a, b"),
         ("a_1.000\t1.0\t2.0\tDog\n", "a_1.000"),
         ("1.0\t2.0\tDog\n", ""),
         ("event_onset,event_offset,event_label\n1.0,2.0,Dog\n", ""),
@@ -45,7 +46,7 @@ def test_the_forms_of_a_list(text: str, recording: str, tmp_path: Path) -> None:
 
 
 def test_a_recording_may_be_listed_without_events(tmp_path: Path) -> None:
-    path = written(tmp_path / "list.txt", "a.wav\t1.0\t2.0\tDog\nb.wav\nc.wav\t\t\t\n")
+    path = written(tmp_path / "list.txt", "b.wav\na.wav\t1.0\t2.0\tDog\nc.wav\t\t\t\n")
     assert read_lists(path) == {"a": [DOG], "b": [], "c": []}
 
 

@@ -1,6 +1,5 @@
-"""Files from outside, of a bounded size, that neither wait nor never end; files written whole."""
+"""Files from outside: regular ones of a bounded size, and nothing that waits or never ends."""
 
-import errno
 import hashlib
 import os
 import sys
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from livetag.files import open_regular, read_regular, sha256_of, write_whole
+from livetag.files import open_regular, read_regular, sha256_of
 
 MOST = 1_000
 
@@ -78,48 +77,3 @@ def test_a_link_that_takes_a_files_place_as_it_is_opened_is_refused_by_the_syste
     monkeypatch.setattr(Path, "is_symlink", lambda _: False)  # as it was a moment ago
     with pytest.raises(OSError, match=r"[Tt]oo many"):
         open_regular(tmp_path / "link", MOST, follow_link=False)
-
-
-def test_a_file_is_written_whole_in_place_of_the_one_that_is_there(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    for content in (b"first", b"second"):
-        write_whole(path, content)
-        assert path.read_bytes() == content
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_what_cannot_be_written_leaves_the_file_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"first")
-
-    def full(_: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        write_whole(path, b"second")
-    assert path.read_bytes() == b"first"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.skipif(os.name == "nt", reason="no modes, and no links without leave")
-def test_a_link_stays_one_and_the_mode_is_that_of_the_umask(tmp_path: Path) -> None:
-    link, path = tmp_path / "link", tmp_path / "file"
-    link.symlink_to(path)
-    before = os.umask(0o027)
-    try:
-        write_whole(link, b"content")
-        assert path.stat().st_mode & 0o777 == 0o640
-        write_whole(path, b"content", mode=0o600)
-        assert path.stat().st_mode & 0o777 == 0o600
-    finally:
-        os.umask(before)
-    assert link.is_symlink()
-
-
-@pytest.mark.skipif(not Path("/dev/null").is_char_device(), reason="no such device")
-def test_a_device_is_written_to_and_stays_what_it_is() -> None:
-    write_whole(Path("/dev/null"), b"content")
-    assert Path("/dev/null").is_char_device()

@@ -137,7 +137,11 @@ def _evaluate_events(options: argparse.Namespace) -> int:
 
 
 def _write(path: Path, content: bytes) -> None:
+    """Write a file whole, or to what is no regular file, as `/dev/stdout`, as it is."""
     try:
-        write_whole(path, content)
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
+        else:
+            write_whole(path.resolve(), content, 0o644)
     except OSError as error:
         raise LivetagError(f"{path} cannot be written: {error.strerror or error}") from error

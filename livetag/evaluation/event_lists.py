@@ -1,8 +1,8 @@
 """DCASE's event lists, of one recording or many, and which of two lists are of the same one.
 
-file<TAB>onset<TAB>offset<TAB>label     as `livetag monitor --dcase` writes it
-onset<TAB>offset<TAB>label              where the list is of one recording
-file                                    a recording without events
+- file, onset, offset, label: as `livetag monitor --dcase` writes it
+- onset, offset, label: where the list is of one recording
+- file: a recording without events
 """
 
 from collections.abc import Iterable, Iterator
@@ -57,7 +57,7 @@ def read_lists(path: Path) -> EventLists:
 def _read(path: Path, recording: str, found: EventLists) -> None:
     named = False
     for line, cells in read_rows(path, tabs=True):
-        if "onset" in (cell.lower().removeprefix("event_") for cell in cells):
+        if {"onset", "event_onset"} & {cell.lower() for cell in cells}:
             continue  # a header
         try:
             name, event = _parsed(cells)

@@ -14,14 +14,13 @@ _MOST_BYTES = 256 << 20  # AudioSet's longest list, of two million segments, has
 def read_rows(path: Path, *, tabs: bool = False) -> Iterator[tuple[int, list[str]]]:
     """Yield each row's line number and its cells, stripped; empty lines are left out.
 
-    `tabs`: separated by tabs, if the first line has one, else by commas. Raises `InputError`.
+    `tabs`: separated by tabs, if there are any, else by commas. Raises `InputError`.
     """
     try:
         text = read_regular(path, _MOST_BYTES).decode("utf-8-sig")
-        delimiter = "\t" if tabs and "\t" in text.partition("\n")[0] else ","
-        reader = csv.reader(
-            io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=not tabs
-        )
+        delimiter = "\t" if tabs and "\t" in text else ","
+        lines = io.StringIO(text, newline="")
+        reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
         for row in reader:
             cells = [cell.strip() for cell in row]
             if any(cells):
