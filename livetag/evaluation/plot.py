@@ -2,11 +2,12 @@
 
 import io
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livetag.errors import UsageError
+from livetag.evaluation.metrics import Summary
 from livetag.evaluation.report import Report
 from livetag.text import printable
 
@@ -58,18 +59,10 @@ def draw(report: Report, file_format: str) -> bytes:
     shown, left_out = _chosen(rows)
     figure = Figure(figsize=(9.0, 1.2 + _ROW_INCHES * len(shown)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
-    places = range(len(shown))
-    precisions, lwlraps = [row.average_precision for row in shown], [row.lwlrap for row in shown]
-    left.plot(precisions, places, "o", color="C0", markersize=5, label="average precision")
-    left.plot(lwlraps, places, "D", color="C1", markersize=6, fillstyle="none", label="lwlrap")
-    _draw_mean(left, report.summary.mean_average_precision, "C0")
-    _draw_mean(left, report.summary.mean_lwlrap, "C1")
-    left.set_xlim(-0.02, 1.02)
-    left.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False, fontsize=8)
-    _draw_d_primes(right, [row.d_prime for row in shown])
-    _draw_mean(right, report.summary.mean_d_prime, "C2")
+    _draw_ratios(left, shown, report.summary)
+    _draw_d_primes(right, shown, report.summary)
     names = [f"{printable(row.name)}  ({row.positives:,})" for row in shown]
-    left.set_yticks(places, names, parse_math=False)
+    left.set_yticks(range(len(shown)), names, parse_math=False)
     left.set_ylim(len(shown) - 0.4, -0.6)
     for axes in (left, right):
         axes.grid(axis="y", color="0.92")
@@ -102,16 +95,28 @@ def _chosen(rows: list[_Row]) -> tuple[list[_Row], int]:
     return [*rows[:half], *rows[-half:]], len(rows) - _MOST_ROWS
 
 
-def _draw_d_primes(axes: "Axes", values: list[float]) -> None:
-    finite = [value for value in values if isfinite(value)]
+def _draw_ratios(axes: "Axes", rows: list[_Row], summary: Summary) -> None:
+    places = range(len(rows))
+    precisions, lwlraps = [row.average_precision for row in rows], [row.lwlrap for row in rows]
+    axes.plot(precisions, places, "o", color="C0", markersize=5, label="average precision")
+    axes.plot(lwlraps, places, "D", color="C1", markersize=6, fillstyle="none", label="lwlrap")
+    _draw_mean(axes, summary.mean_average_precision, "C0")
+    _draw_mean(axes, summary.mean_lwlrap, "C1")
+    axes.set_xlim(-0.02, 1.02)
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False, fontsize=8)
+
+
+def _draw_d_primes(axes: "Axes", rows: list[_Row], summary: Summary) -> None:
+    finite = [row.d_prime for row in rows if isfinite(row.d_prime)]
     least, most = min([0.0, *finite]), max([1.0, *finite])
-    edge = most + 0.12 * (most - least)
-    ends = [edge if value == inf else least if value == -inf else value for value in values]
-    for place, (value, end) in enumerate(zip(values, ends, strict=True)):
-        marker = "o" if isfinite(value) else ">" if value > 0 else "<"
+    margin = 0.1 * (most - least)
+    for place, row in enumerate(rows):
+        marker = "o" if isfinite(row.d_prime) else ">" if row.d_prime > 0 else "<"
+        end = min(max(row.d_prime, least - margin), most + margin)
         axes.plot(end, place, marker, color="C2", markersize=5)
-    axes.set_xlim(least - 0.05 * (edge - least), edge + 0.05 * (edge - least))
-    note = "" if len(finite) == len(values) else " (arrow: infinite)"
+    _draw_mean(axes, summary.mean_d_prime, "C2")
+    axes.set_xlim(least - 1.5 * margin, most + 1.5 * margin)
+    note = "" if len(finite) == len(rows) else " (arrow: infinite)"
     axes.set_title(f"d-prime{note}", fontsize=8, loc="left")
 
 

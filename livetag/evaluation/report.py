@@ -12,12 +12,9 @@ from livetag.evaluation.categories import SEPARATOR, Categories, Category
 from livetag.evaluation.metrics import ClassMetrics, Summary
 from livetag.text import counted, printable
 
-CSV_COLUMNS = (
-    *("label", "mids", "positives", "negatives"),
-    *("auc", "d_prime", "average_precision", "lwlrap"),
-)
+_VALUES = ("auc", "d_prime", "average_precision", "lwlrap")
+CSV_COLUMNS = ("label", "mids", "positives", "negatives", *_VALUES)
 _PLACES = 6
-_VALUES = CSV_COLUMNS[4:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +40,7 @@ def print_text(out: TextIO, report: Report, per_class: bool) -> None:
     recordings = counted(one.clips, "recording")
     print(f"{recordings}, {_classes(one.classes)}, {report.precision}", file=out)
     for name, value in _averages(one):
-        print(f"  {name:35}{'-' if value is None else f'{value:.3f}':>6}", file=out)
+        print(f"  {name:35}{_shown(value):>6}", file=out)
     for number, what in (
         (one.without_positives, "without a recording, and in no average"),
         (one.without_negatives, "in every recording: only their lwlrap is known"),
@@ -79,9 +76,13 @@ def _print_classes(out: TextIO, report: Report) -> None:
     for category, one in report.rows:
         if one.positives:
             values = (one.auc, one.d_prime, one.average_precision, one.lwlrap)
-            shown = ["-" if value is None else f"{value:.3f}" for value in values]
-            line = "".join(f"{text:>9}" for text in (f"{one.positives:,}", *shown))
+            texts = (f"{one.positives:,}", *map(_shown, values))
+            line = "".join(f"{text:>9}" for text in texts)
             print(f"{line}  {printable(category.name)}", file=out)
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def print_json(out: TextIO, report: Report, per_class: bool) -> None:

@@ -1,7 +1,7 @@
 """Labelled recordings with their scores: what metrics are computed from."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,7 +17,7 @@ _MOST_TOLD = 5
 _MOST_MIDS = 6  # AudioSet has so many
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Scored:
     """Truth bool[clips, categories] and scores float32[clips, categories] of what could be read.
 
@@ -26,9 +26,9 @@ class Scored:
 
     truth: BoolArray
     scores: FloatArray
-    failures: list[str] = field(default_factory=list)
+    failures: list[str]
     """Why recordings could not be read; they are in neither array."""
-    longer: int = 0
+    longer: int
     """Recordings a second longer than they should be, or more: taken whole all the same."""
 
 

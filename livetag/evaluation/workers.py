@@ -51,6 +51,7 @@ def _begin(model: bytes) -> None:
 
 
 def _end_with_parent() -> None:
+    """A parent that is killed tells nobody; its workers would wait for work for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
