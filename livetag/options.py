@@ -7,7 +7,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from livetag.recording_options import add_classify, add_detection, add_scan, add_weights, count
+from livetag.recording_options import (
+    add_classify,
+    add_detection,
+    add_evaluate,
+    add_scan,
+    add_weights,
+    count,
+)
 from livetag.version import __version__
 
 
@@ -23,6 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_monitor(commands)
     add_classify(commands)
     add_scan(commands)
+    add_evaluate(commands)
     _add_history(commands)
     _add_config(commands)
     _add_service(commands)

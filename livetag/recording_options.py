@@ -1,6 +1,8 @@
 """The options of the commands that read recordings, as argparse reads them."""
 
 import argparse
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,62 @@ def add_classify(commands: Any) -> None:
     form.add_argument("--frames", action="store_true", help="one CSV row a frame and class")
     add_weights(parser)
     parser.set_defaults(command="classify")
+
+
+def add_evaluate(commands: Any) -> None:
+    """Add `livetag evaluate`."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="how right it is: d-prime, mAP, lwlrap of labelled recordings, F1 of event lists",
+        description="Classifies labelled recordings and measures the scores, or compares a list of "
+        "events with a reference.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "labelled",
+        nargs="?",
+        type=Path,
+        metavar="LABELLED",
+        help="a folder of class folders, a CSV of files and labels, or AudioSet's list of segments",
+    )
+    add("--audio", type=Path, metavar="FOLDER", help="where the recordings of a CSV or a list are")
+    add("--map", type=Path, metavar="CSV", help="category,yamnet_labels: what categories stand for")
+    add("--workers", type=count, metavar="N", help="processes that classify (default 1)")
+    add("--plot", type=Path, metavar="PATH", help="draw the classes: .png, .svg or .pdf")
+    add(
+        "--events",
+        nargs=2,
+        type=Path,
+        metavar=("REFERENCE", "ESTIMATED"),
+        help="event lists as --dcase writes them, or folders of such, instead of recordings",
+    )
+    add(
+        "--collar",
+        dest="collar_seconds",
+        type=_seconds,
+        metavar="SECONDS",
+        help="how far an event's onset and offset may be off (default 0.2)",
+    )
+    add(
+        "--length-share",
+        type=_share,
+        metavar="SHARE",
+        help="the offset may also be off by this share of the length (default 0.5)",
+    )
+    add("--onset-only", action="store_true", default=None, help="the offset does not matter")
+    add(
+        "--segment",
+        dest="segment_seconds",
+        type=_seconds,
+        metavar="SECONDS",
+        help="length of a segment (default 1)",
+    )
+    add("--per-class", action="store_true", help="print each class, too")
+    add("--json", action="store_true", help="print one JSON object")
+    add("-o", "--csv", type=Path, metavar="PATH", help="write each class to this CSV")
+    add_weights(parser)
+    parser.set_defaults(command="evaluate")
 
 
 def add_scan(commands: Any) -> None:
@@ -143,3 +201,21 @@ def count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    return _number(text, "a number of seconds above 0", lambda value: 0.0 < value < math.inf)
+
+
+def _share(text: str) -> float:
+    return _number(text, "a share from 0 to 1", lambda value: 0.0 <= value <= 1.0)
+
+
+def _number(text: str, what: str, is_right: Callable[[float], bool]) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not is_right(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+    return value

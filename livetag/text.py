@@ -6,6 +6,6 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 window`, `2 windows`, `1,234 windows`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """`1 window`, `2 windows`, `1,234 windows`; `plural` where it does not end with a mere s."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or noun + 's'}"

@@ -13,6 +13,10 @@ def test_numbers_agree_with_their_nouns(number: int, text: str) -> None:
     assert counted(number, "alert") == text
 
 
+def test_a_plural_can_be_of_its_own() -> None:
+    assert [counted(n, "class", "classes") for n in (1, 2)] == ["1 class", "2 classes"]
+
+
 @pytest.mark.parametrize("text", ["", "Dog", "Baby cry, infant cry", "名前 “Ü” 🐕"])
 def test_what_can_be_printed_stays_as_it_is(text: str) -> None:
     assert printable(text) == text
