@@ -1,6 +1,6 @@
 """Whole recordings, as the reference's inference does them: the mean of the scores over frames."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,17 +14,18 @@ from livetag.yamnet.classifier import Classifier, predicted
 from livetag.yamnet.features import PatchStream
 from livetag.yamnet.params import Params
 
-_BLOCK_SECONDS = 10.0
+_BLOCK_SECONDS = 7.68  # sixteen usual hops: a full batch of windows
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The scores, float32[521], of one patch that starts at `start_s`."""
+    """A patch that starts at `start_s`: its scores, float32[521], and embedding, float32[1024]."""
 
     number: int
     start_s: float
     end_s: float
     scores: FloatArray
+    embedding: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,19 @@ class Clip:
 class Recording:
     """One recording, read and classified in blocks: its length does not matter to memory.
 
-    Raises `InputError` where it is no audio, or holds none.
+    Its methods raise `InputError` where it is no audio, or holds none.
     """
 
-    def __init__(self, path: Path, classifier: Classifier, params: Params) -> None:
-        self._path = path
+    def __init__(
+        self,
+        path: Path,
+        classifier: Classifier,
+        params: Params,
+        watch: Callable[[Frame], None] = lambda _: None,
+    ) -> None:
+        """`watch` is shown each frame as it comes."""
+        self.path = path
+        self._watch = watch
         self._classifier = classifier
         self._params = params
         self._seconds = 0.0
@@ -61,13 +70,13 @@ class Recording:
 
     def _read(self) -> Iterator[Frame]:
         patches = PatchStream(self._params)
-        with open_recording(self._path) as reader:
+        with open_recording(self.path) as reader:
             resampler = Resampler(reader.rate_hz, self._params.sample_rate_hz)
             for block in reader.blocks(max(1, round(reader.rate_hz * _BLOCK_SECONDS))):
                 self._seconds += len(block) / reader.rate_hz
                 yield from self._classify(patches.push(resampler.push(block)))
             if self._seconds == 0.0:
-                raise InputError(f"{self._path} holds no sound: it has a header and no samples")
+                raise InputError(f"{self.path} holds no sound: it has a header and no samples")
             rest = resampler.push(np.empty(0, np.float32), last=True)
             yield from self._classify(patches.push(rest))
             yield from self._classify(patches.finish())
@@ -83,8 +92,11 @@ class Recording:
         return Clip(self._seconds, self._frames, mean)
 
     def _classify(self, patches: Iterator[tuple[int, FloatArray]]) -> Iterator[Frame]:
-        for first_sample, (scores, _) in predicted(self._classifier, patches):
+        for first_sample, (scores, embedding) in predicted(self._classifier, patches):
             self._score_sum += scores
             start_s = first_sample / self._params.sample_rate_hz
             number, self._frames = self._frames, self._frames + 1
-            yield Frame(number, start_s, start_s + self._params.window_seconds, scores)
+            end_s = start_s + self._params.window_seconds
+            frame = Frame(number, start_s, end_s, scores, embedding)
+            self._watch(frame)
+            yield frame

@@ -27,6 +27,12 @@ def add_classify(commands: Any) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a file")
     form.add_argument("--frames", action="store_true", help="one CSV row a frame and class")
+    parser.add_argument(
+        "--embeddings",
+        type=Path,
+        metavar="FILE.npz",
+        help="write each frame's embedding, float32[1024], to this file, too",
+    )
     add_weights(parser)
     parser.set_defaults(command="classify")
 

@@ -2,16 +2,13 @@
 
 import csv
 import json
-from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 import numpy as np
 
 from livetag.classify import Recording
 from livetag.events import FloatArray, best
-from livetag.yamnet.classifier import Classifier
 from livetag.yamnet.labels import ClassMap
-from livetag.yamnet.params import Params
 
 DEFAULT_TOP = 5
 _SCORE_PLACES = 4
@@ -22,7 +19,7 @@ class Printer(Protocol):
 
     def __init__(self, out: TextIO, labels: ClassMap, top: int | None) -> None: ...
 
-    def recording(self, path: Path, classifier: Classifier, params: Params) -> None: ...
+    def recording(self, recording: Recording) -> None: ...
 
 
 class _ClipPrinter:
@@ -37,9 +34,9 @@ class _ClipPrinter:
 class TextPrinter(_ClipPrinter):
     """The file's name, and a line for each of its top classes."""
 
-    def recording(self, path: Path, classifier: Classifier, params: Params) -> None:
-        clip = Recording(path, classifier, params).clip()
-        print(path, file=self._out)
+    def recording(self, recording: Recording) -> None:
+        clip = recording.clip()
+        print(recording.path, file=self._out)
         for index in clip.top(self._top):
             name = self._labels[index].name
             print(f"  {clip.mean_scores[index]:.2f}  {name}", file=self._out, flush=True)
@@ -48,11 +45,11 @@ class TextPrinter(_ClipPrinter):
 class JsonPrinter(_ClipPrinter):
     """One object a file."""
 
-    def recording(self, path: Path, classifier: Classifier, params: Params) -> None:
-        clip = Recording(path, classifier, params).clip()
+    def recording(self, recording: Recording) -> None:
+        clip = recording.clip()
         result = {
             "type": "clip",
-            "file": str(path),
+            "file": str(recording.path),
             "seconds": round(clip.seconds, 3),
             "frames": clip.frames,
             "top": [self._class(index, clip.mean_scores[index]) for index in clip.top(self._top)],
@@ -76,9 +73,9 @@ class FramesPrinter:
         self._labels = labels
         self._top = top
 
-    def recording(self, path: Path, classifier: Classifier, params: Params) -> None:
-        for frame in Recording(path, classifier, params).frames():
-            place = path, frame.number, round(frame.start_s, 3), round(frame.end_s, 3)
+    def recording(self, recording: Recording) -> None:
+        for frame in recording.frames():
+            place = recording.path, frame.number, round(frame.start_s, 3), round(frame.end_s, 3)
             for index in self._indices(frame.scores):
                 label = self._labels[index]
                 score = round(float(frame.scores[index]), _SCORE_PLACES)

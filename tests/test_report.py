@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from livetag.classify import Recording
 from livetag.events import FloatArray
 from livetag.report import PRINTERS
 from livetag.yamnet.classifier import Classifier, Prediction
@@ -41,7 +42,7 @@ def wav(tmp_path: Path) -> Path:
 
 def printed(form: str, wav: Path, labels: ClassMap, top: int | None) -> str:
     out = io.StringIO()
-    PRINTERS[form](out, labels, top).recording(wav, Counting(), Params())
+    PRINTERS[form](out, labels, top).recording(Recording(wav, Counting(), Params()))
     return out.getvalue()
 
 
@@ -89,6 +90,6 @@ def test_several_files_share_one_header(wav: Path, labels: ClassMap) -> None:
     out = io.StringIO()
     printer = PRINTERS["frames"](out, labels, 1)
     for _ in range(2):
-        printer.recording(wav, Counting(), Params())
+        printer.recording(Recording(wav, Counting(), Params()))
     assert out.getvalue().count("file,frame,start_s") == 1
     assert len(out.getvalue().splitlines()) == 1 + 2 * 3

@@ -1,15 +1,25 @@
-"""`livetag classify`: the top classes of recordings."""
+"""`livetag classify`: the top classes of recordings, and their embeddings."""
 
 import argparse
+import contextlib
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from livetag.commands.base import named_weights, ready_model, stderr
 from livetag.errors import InputError
 
+if TYPE_CHECKING:
+    from livetag.classify import Frame
+    from livetag.scan.npz import NpzTable
+
 
 def run(options: argparse.Namespace) -> int:
     """Print the top classes of each recording."""
+    from livetag.classify import Recording
     from livetag.report import PRINTERS
+    from livetag.scan.npz import embeddings_file
     from livetag.yamnet.classifier import LiteRTClassifier
     from livetag.yamnet.labels import class_map
     from livetag.yamnet.params import Params
@@ -19,10 +29,18 @@ def run(options: argparse.Namespace) -> int:
     classifier = LiteRTClassifier(ready_model(named_weights(options), stderr()).content)
     printer = PRINTERS[form](sys.stdout, class_map(), options.top)
     code = 0
-    for path in options.files:
-        try:
-            printer.recording(path, classifier, params)
-        except InputError as error:  # the other recordings are still wanted
-            print(f"livetag: {error}", file=sys.stderr)
-            code = error.exit_code
+    with contextlib.ExitStack() as stack:
+        kept = options.embeddings and stack.enter_context(embeddings_file(options.embeddings))
+        for path in options.files:
+            watch = _keep(kept, path) if kept else lambda _: None
+            try:
+                printer.recording(Recording(path, classifier, params, watch))
+            except InputError as error:  # the other recordings are still wanted
+                print(f"livetag: {error}", file=sys.stderr)
+                code = error.exit_code
     return code
+
+
+def _keep(table: "NpzTable", path: Path) -> "Callable[[Frame], None]":
+    """What keeps a recording's embeddings."""
+    return lambda frame: table.add((str(path), frame.start_s, frame.end_s, frame.embedding))

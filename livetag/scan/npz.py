@@ -6,6 +6,8 @@ file        int32[n], which of `files` it is of
 files       str[m]
 """
 
+import contextlib
+import os
 import shutil
 import tempfile
 import zipfile
@@ -17,6 +19,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from livetag.errors import LivetagError
 from livetag.scan.tables import Column, Row
 from livetag.yamnet.classifier import EMBEDDING_SIZE
 
@@ -60,6 +63,23 @@ class NpzTable:
         with path.open("wb") as file:
             pieces = _embeddings_of(parts)
             _write(file, pieces, np.concatenate(start_s), np.concatenate(of_file), files)
+
+
+@contextlib.contextmanager
+def embeddings_file(path: Path) -> Iterator[NpzTable]:
+    """A table that is at its path when all is well, and not before. Raises `LivetagError`."""
+    being_written = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        table = NpzTable(being_written)
+    except OSError as error:
+        reason = error.strerror or error
+        raise LivetagError(f"{path} cannot be written: {reason}") from error
+    try:
+        yield table
+        table.close()
+        being_written.replace(path)
+    finally:
+        being_written.unlink(missing_ok=True)
 
 
 def _embeddings_of(parts: Sequence[Path]) -> Iterator[IO[bytes]]:
