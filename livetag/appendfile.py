@@ -15,16 +15,17 @@ class AppendFile:
     is full, is cut off again: the file holds whole records, and each once.
     """
 
-    def __init__(self, path: Path, synced: bool) -> None:
+    def __init__(self, path: Path, synced: bool, torn: tuple[int, int] | None = None) -> None:
         """Open the file, or make it. Raises `OSError`.
 
-        `synced`: a record is on the disk itself when `append` returns.
+        `synced`: a record is on the disk itself when `append` returns. `torn`: from where to where
+        half a record is found; it is cut off before anything is appended.
         """
         is_new = not path.exists()
         self._file = path.open("ab", buffering=0)
         self._regular = stat.S_ISREG(self._status().st_mode)
         self._synced = synced and self._regular
-        self._torn: tuple[int, int] | None = None  # from where to where there is half a record
+        self._torn = torn
         if is_new and self._synced:
             sync_folder(path.parent)
 

@@ -8,11 +8,15 @@ sign itself is `%%`. Codes stand for digits alone, so that no date leads out of 
 """
 
 import contextlib
+import csv
 import errno
+import os
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from livetag.appendfile import AppendFile
 from livetag.errors import LivetagError, UsageError
@@ -24,7 +28,7 @@ hour: the file would be another for each record."""
 _CODE = re.compile(r"%.?", re.DOTALL)
 _BYTES_PER_MEGABYTE = 1_000_000
 _LATE_SECONDS = 2 * 86_400.0
-_LONGEST_LINE = 4_096
+_LONGEST_LINE = 65_536
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,14 @@ class LogFormat:
     """What the files of one kind of log have in common.
 
     `header`: the first line of each, if they have one. `first_line`: what the first line of a file
-    that is appended to has to match. `quoted`: fields may stand in double quotes. `one_stream`:
-    times count from a stream's start, so that nothing is appended to another run's records.
+    that is appended to has to match. `is_whole`: whether a last line that lacks its end lacks
+    nothing else. `one_stream`: times count from a stream's start, so that nothing is appended to
+    another run's records.
     """
 
     header: str = ""
     first_line: re.Pattern[str] = re.compile("")
-    quoted: bool = False
+    is_whole: Callable[[str], bool] = lambda _: False
     one_stream: bool = False
 
 
@@ -166,13 +171,13 @@ class LogFile:
 
     def _opened(self, path: Path) -> AppendFile:
         """A file to append to: with its header where it is new, its last line whole otherwise."""
-        beginning = _header_line(self._format)
+        torn, missing = None, _header_line(self._format)
         if path.is_file() and path.stat().st_size:
             check_beginning(path, self._format)
-            beginning = _mended(path, self._format)
-        file = AppendFile(path, self._synced)
+            torn, missing = _mended(path, self._format)
+        file = AppendFile(path, self._synced, torn)
         try:
-            file.append(beginning)
+            file.append(missing)
         except OSError:
             with contextlib.suppress(OSError):
                 file.close()
@@ -247,18 +252,43 @@ def check_beginning(path: Path, log_format: LogFormat) -> None:
         )
 
 
-def _mended(path: Path, log_format: LogFormat) -> bytes:
-    """What is missing of the last line, or header, if a crash cut it short."""
-    header = _header_line(log_format)
+def _mended(path: Path, log_format: LogFormat) -> tuple[tuple[int, int] | None, bytes]:
+    """From where to where half a line is that a crash left, and what is to stand there instead."""
     with path.open("rb") as file:
-        beginning = file.read(len(header) + 1)
-        if header.startswith(beginning):
-            return header.removeprefix(beginning)
-        file.seek(max(0, path.stat().st_size - _LONGEST_LINE))
-        last_line = file.read().rpartition(b"\n")[2]
-    if not last_line:
-        return b""
-    return b'"\n' if log_format.quoted and last_line.count(b'"') % 2 else b"\n"
+        end = file.seek(0, os.SEEK_END)
+        begin = _after_last_newline(file, end)
+        file.seek(begin)
+        last_line = file.read(_LONGEST_LINE)
+    if begin == end:
+        return None, b""
+    if log_format.is_whole(last_line.decode("utf-8", "replace")):
+        return None, b"\n"
+    return (begin, end), b"" if begin else _header_line(log_format)
+
+
+def _after_last_newline(file: BinaryIO, end: int) -> int:
+    """Where the last line before `end` begins."""
+    while end:
+        begin = max(0, end - _LONGEST_LINE)
+        file.seek(begin)
+        found = file.read(end - begin).rfind(b"\n")
+        if found >= 0:
+            return begin + found + 1
+        end = begin
+    return 0
+
+
+def row_of(columns: int, delimiter: str = ",") -> Callable[[str], bool]:
+    """Tells whether a line is a row of so many columns, the last of which is not empty."""
+
+    def is_whole(line: str) -> bool:
+        try:
+            (row,) = csv.reader([line], delimiter=delimiter, strict=True)
+        except (csv.Error, ValueError):
+            return False
+        return len(row) == columns and row[-1] != ""
+
+    return is_whole
 
 
 def _header_line(log_format: LogFormat) -> bytes:

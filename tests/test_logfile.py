@@ -12,12 +12,13 @@ import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from livetag.appendfile import AppendFile
 from livetag.errors import LivetagError, UsageError
-from livetag.logfile import CODES, LogFile, LogFormat
+from livetag.logfile import CODES, LogFile, LogFormat, row_of
 
 PLAIN = LogFormat()
 HEADED = LogFormat(header="time,what")
@@ -347,23 +348,48 @@ def test_a_first_line_of_another_form_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("quoted", "cut", "mended"),
+    ("cut", "mended"),
     [
-        (True, 'Dog\n"Smoke de', 'Dog\n"Smoke de"\n'),
-        (True, 'Dog\n"Smoke", "a', 'Dog\n"Smoke", "a"\n'),
-        (True, 'Dog\n"Smoke", a', 'Dog\n"Smoke", a\n'),
-        (True, 'Dog "', 'Dog ""\n'),
-        (False, 'Dog\n{"label', 'Dog\n{"label\n'),
-        (True, "Dog\n", "Dog\n"),
+        ('a,Dog\nb,"Smoke de', "a,Dog\n"),
+        ("a,Dog\nb", "a,Dog\n"),
+        ("a,Dog\nb,", "a,Dog\n"),
+        ('a,Dog\nb,"', "a,Dog\n"),
+        ('a,Dog\nb,"Smoke" alarm', "a,Dog\n"),
+        ('a,Dog\nb,"Smoke, alarm"', 'a,Dog\nb,"Smoke, alarm"\n'),
+        ("a,Dog\nb,Smoke", "a,Dog\nb,Smoke\n"),
+        ("a,Dog\nb,Smoke,alarm", "a,Dog\n"),
+        ("a,Dog\n" + 200_000 * "\0", "a,Dog\n"),
+        ("a,Dog\n", "a,Dog\n"),
+        ("a,D", "a,D\n"),
+        ("a", ""),
     ],
 )
-def test_a_line_cut_short_by_a_crash_is_closed(
-    quoted: bool, cut: str, mended: str, tmp_path: Path
+def test_a_line_cut_short_by_a_crash_is_cut_off_unless_only_its_end_is_missing(
+    cut: str, mended: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "log"
     path.write_text(cut)
-    write_all(path, [("Bell", NOON)], LogFormat(quoted=quoted))
-    assert path.read_text() == f"{mended}Bell\n"
+    LogFile(path, LogFormat(is_whole=row_of(2))).close()
+    assert path.read_text() == mended
+    write_all(path, [("c,Bell", NOON)], LogFormat(is_whole=row_of(2)))
+    assert path.read_text() == f"{mended}c,Bell\n"
+
+
+def test_half_a_line_that_another_has_written_on_is_not_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which it may be at, as it is looked for."""
+    path = tmp_path / "log"
+    path.write_text("a\nb")
+
+    def opened(path: Path, *arguments: Any) -> AppendFile:
+        with path.open("a") as file:
+            file.write(" and more\n")
+        return AppendFile(path, *arguments)
+
+    monkeypatch.setattr("livetag.logfile.AppendFile", opened)
+    write_all(path, [("c", NOON)])
+    assert path.read_text() == "a\nb and more\nc\n"
 
 
 @pytest.mark.parametrize("cut", ["t", "time,wh", "time,what"])

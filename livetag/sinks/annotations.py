@@ -7,7 +7,7 @@ audio included, so that they fit a recording of it; gaps are not written.
 import re
 
 from livetag.events import EventEnd
-from livetag.logfile import LogFormat
+from livetag.logfile import LogFormat, row_of
 from livetag.sinks.base import TextLogSink
 from livetag.yamnet.params import Params
 
@@ -78,7 +78,9 @@ class DcaseSink(TextLogSink[EventEnd]):
     colon ("USB Audio: hw:1,0") for a list, unless it is a file's.
     """
 
-    log_format = LogFormat(first_line=re.compile(r"[^\t]+\t[\d.]+\t[\d.]+\t"), quoted=True)
+    log_format = LogFormat(
+        first_line=re.compile(r"[^\t]+\t[\d.]+\t[\d.]+\t"), is_whole=row_of(4, delimiter="\t")
+    )
 
     def _line(self, end: EventEnd) -> str:
         start = end.start

@@ -4,7 +4,7 @@ import csv
 import io
 
 from livetag.events import EventEnd
-from livetag.logfile import LogFormat
+from livetag.logfile import LogFormat, row_of
 from livetag.records import iso_time, rounded, score
 from livetag.sinks.base import TextLogSink
 
@@ -27,7 +27,7 @@ _LINE_END = "\r\n"  # what `csv` puts in quotes where a name holds it; none of i
 class CsvSink(TextLogSink[EventEnd]):
     """Appends to a log, each of whose files has the header once."""
 
-    log_format = LogFormat(header=",".join(COLUMNS), quoted=True)
+    log_format = LogFormat(header=",".join(COLUMNS), is_whole=row_of(len(COLUMNS)))
 
     def _line(self, record: EventEnd) -> str:
         return _row(record, self._source)
