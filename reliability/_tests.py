@@ -7,7 +7,7 @@ sys.path.append(str(Path(__file__).parent.parent / "tests"))
 
 from fake_portaudio import FakePortAudio, device, install
 from running import Running, running
-from virtual_microphone import SINK, VirtualMicrophone, virtual_microphone
+from virtual_microphone import SINK, VirtualMicrophone, missing, virtual_microphone
 
 __all__ = [
     "SINK",
@@ -16,6 +16,7 @@ __all__ = [
     "VirtualMicrophone",
     "device",
     "install",
+    "missing",
     "running",
     "virtual_microphone",
 ]

@@ -2,10 +2,11 @@
 
     python reliability/kills.py [100] [--seed 1] [--jobs 2]
 
-Each run replays pieces of the demo into every kind of output at once, one of them with a new
+Each run hears pieces of the demo and writes every kind of output at once, one of them with a new
 file each hour and one with a new file every 20 kB, and is ended by SIGKILL at a random moment: of
-its start, or of its writing. Half of the runs go as fast as they can, which makes a hundred events
-a second, and half in real time. Then
+its start, or of its writing. A third of the runs replays them as fast as it can, which makes a
+hundred events a second, a third in real time, and to a third they are played through a virtual
+microphone, which has each record on the disk before the next. Then
 
 - every file is read: by csv, json, SQLite (with its integrity check) and libsndfile;
 - what is there is compared with the events that had ended on standard output: each has to be in
@@ -17,6 +18,7 @@ that may take stands in docs/interface.md.
 """
 
 import argparse
+import contextlib
 import random
 import signal
 import subprocess
@@ -25,13 +27,14 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import soundfile
+from _tests import VirtualMicrophone, missing, virtual_microphone
 from _written import READERS, Event, Written, event_ends
 
 from livetag.sources.demo import demo_chunks
@@ -55,23 +58,25 @@ MOMENT_S = 0.3
 """An event may be printed, and not yet written; the machine does much else at the same time."""
 MINUTES = 20
 POST_ROLL_S = 0.5
-CLIP_MOMENT_S = {True: 3.0, False: POST_ROLL_S + 1.5}
-"""A clip is complete when its post-roll, and a window after it, are heard. At full speed, a minute
-of audio may wait for the disk."""
-FIRST_KILL_S, LAST_KILL_S = 0.3, {True: 4.0, False: 10.0}
+FAST, PACES = "full speed", ("full speed", "real time", "microphone")
+CLIP_MOMENT_S = {FAST: 3.0}
+"""At full speed, a minute of audio may wait for the disk. Otherwise, a clip is complete when its
+post-roll, and a window after it, are heard."""
+FIRST_KILL_S, LAST_KILL_S = 0.3, {FAST: 4.0}
 
 
 @dataclass
 class Kill:
     """One run that was killed: its outputs at once, and after another run."""
 
-    fast: bool
+    pace: str
     printed: list[tuple[float, Event]]
     """Seconds before the kill, and the event."""
     outputs: dict[str, Written]
     lost: dict[str, list[float]]
     """Of each output: for each event that is not there, how long before the kill it was printed."""
-    wrong: list[str] = field(default_factory=list)
+    wrong: list[tuple[str, str]] = field(default_factory=list)
+    """Of which output, and what."""
 
     @property
     def events(self) -> list[Event]:
@@ -84,10 +89,23 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2, help="that many at a time")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
-        recording = Path(folder) / "demo.wav"
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        recording = folder / "demo.wav"
         write_recording(recording, MINUTES)
-        kills = list(pool.map(lambda n: kill(n, options.seed, recording), range(options.kills)))
+        microphone = None
+        if without := missing():
+            print(f"no microphone: {without} is missing", file=sys.stderr)
+        else:
+            (folder / "pulse").mkdir()
+            microphone = stack.enter_context(virtual_microphone(folder / "pulse"))
+        pool = stack.enter_context(ThreadPoolExecutor(options.jobs))
+        kills = list(
+            pool.map(
+                lambda n: kill(n, options.seed, recording, microphone=microphone),
+                range(options.kills),
+            )
+        )
     report(kills)
     return 1 if any(found.wrong for found in kills) else 0
 
@@ -102,42 +120,52 @@ def write_recording(path: Path, minutes: int) -> None:
             file.write(order.permutation(pieces).ravel())
 
 
-def kill(number: int, seed: int, recording: Path, least_lines: int = 0) -> Kill:
+def kill(
+    number: int,
+    seed: int,
+    recording: Path,
+    least_lines: int = 0,
+    microphone: VirtualMicrophone | None = None,
+) -> Kill:
     """Run livetag, kill it, read what it left; run it again, and read that.
 
     `least_lines`: it is not killed before it has printed so many.
     """
     chance = random.Random(f"{seed} {number}")
-    fast = number % 2 == 0
+    pace = PACES[number % (2 if microphone is None else 3)]
+    # The recording's fourth minute is another hour's.
+    replayed = ["--input", str(recording), "--since", "2026-11-22T07:57:00"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        arguments = command(folder, OUTPUTS, recording, fast)
-        seconds = chance.uniform(FIRST_KILL_S, LAST_KILL_S[fast])
-        printed = killed(arguments, seconds, least_lines)
+        seconds = chance.uniform(FIRST_KILL_S, LAST_KILL_S.get(pace, 10.0))
+        if pace == "microphone" and microphone is not None:
+            with microphone.playing(recording):
+                arguments = command(folder, OUTPUTS)
+                printed = killed(arguments, seconds, least_lines, microphone.environment)
+        else:
+            fast = ["--fast"] * (pace == FAST)
+            printed = killed(command(folder, OUTPUTS, *replayed, *fast), seconds, least_lines)
         outputs = read(folder, OUTPUTS)
-        found = Kill(fast, printed, outputs, {})
+        found = Kill(pace, printed, outputs, {})
         for output, written in outputs.items():
             found.lost[output] = not_written(printed, written)
-            found.wrong += [f"{output}: {what}" for what in faults(output, found)]
+            found.wrong += [(output, what) for what in faults(output, found)]
         others = [output for output in OUTPUTS if output not in ONE_STREAM]
-        arguments = command(folder, others, recording, True, "--duration", "20")
+        arguments = command(folder, others, *replayed, "--fast", "--duration", "20")
         done = subprocess.run(arguments, capture_output=True, check=False, timeout=120)
         if done.returncode:
-            found.wrong.append(f"started again: {done.stderr.decode().strip()}")
+            found.wrong.append(("all", f"started again: {done.stderr.decode().strip()}"))
         more = event_ends(done.stdout.decode().splitlines())
         for output, written in read(folder, others).items():
-            before = outputs[output]
-            if Counter(written.events) != Counter(before.events + more) or written.wrong:
-                found.wrong.append(f"{output}, started again: {written.wrong or 'other events'}")
-            if written.half + written.closed > before.half:
-                found.wrong.append(f"{output}, started again: more half lines")
+            if Counter(written.events) != Counter(outputs[output].events + more) or written.wrong:
+                found.wrong.append((output, f"started again: {written.wrong or 'other events'}"))
+            if output != "clips" and written.half + written.closed:
+                found.wrong.append((output, "started again: half lines"))
     return found
 
 
-def command(
-    folder: Path, outputs: Collection[str], recording: Path, fast: bool, *more: str
-) -> list[str]:
-    """What runs livetag with these outputs; the recording's fourth minute is another hour's."""
+def command(folder: Path, outputs: Collection[str], *more: str) -> list[str]:
+    """What runs livetag with these outputs."""
     tables = ["threshold = 0.1", "hold_seconds = 0.5"]
     for output in outputs:
         kind, pattern = OUTPUTS[output]
@@ -149,12 +177,15 @@ def command(
             tables += ["alerts_only = false", f"post_roll_seconds = {POST_ROLL_S}"]
     config = folder / "livetag.toml"
     config.write_text("\n".join([*tables, ""]), encoding="utf-8")
-    arguments = [LIVETAG, "monitor", "--config", str(config), "--json", "--no-dashboard"]
-    arguments += ["--input", str(recording), "--since", "2026-11-22T07:57:00"]
-    return [*arguments, *(["--fast"] if fast else []), *more]
+    return [LIVETAG, "monitor", "--config", str(config), "--json", "--no-dashboard", *more]
 
 
-def killed(arguments: Sequence[str], seconds: float, least_lines: int) -> list[tuple[float, Event]]:
+def killed(
+    arguments: Sequence[str],
+    seconds: float,
+    least_lines: int,
+    environment: Mapping[str, str] | None = None,
+) -> list[tuple[float, Event]]:
     """Kill a command after so long: the events it printed, and how long before the kill."""
     lines: list[tuple[float, str]] = []
 
@@ -164,7 +195,7 @@ def killed(arguments: Sequence[str], seconds: float, least_lines: int) -> list[t
             lines.append((time.monotonic(), line))  # noqa: PERF401 - as they come
 
     with subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
     ) as process:
         reader = threading.Thread(target=follow)
         reader.start()
@@ -207,7 +238,8 @@ def faults(output: str, found: Kill) -> Iterator[str]:
     common = min(len(written.events), len(found.printed))
     if output != "clips" and written.events[:common] != found.events[:common]:
         yield "events are missing between others"
-    moment = CLIP_MOMENT_S[found.fast] if output == "clips" else MOMENT_S
+    clip_moment_s = CLIP_MOMENT_S.get(found.pace, POST_ROLL_S + 1.5)
+    moment = clip_moment_s if output == "clips" else MOMENT_S
     if late := [before for before in found.lost[output] if before > moment]:
         yield f"{len(late)} events, up to {max(late):.2f} s before the kill, are missing"
 
@@ -215,8 +247,8 @@ def faults(output: str, found: Kill) -> Iterator[str]:
 def report(kills: Sequence[Kill]) -> None:
     print("| kills | output | printed | of them there | others printed at most | half | wrong |")
     print("|---|---|---|---|---|---|---|")
-    for fast, pace in ((False, "real time"), (True, "full speed")):
-        some = [found for found in kills if found.fast == fast]
+    for pace in PACES:
+        some = [found for found in kills if found.pace == pace]
         for output in OUTPUTS:
             lost = [before for found in some for before in found.lost[output]]
             printed = sum(len(found.printed) for found in some)
@@ -227,12 +259,12 @@ def report(kills: Sequence[Kill]) -> None:
                 printed - len(lost),
                 f"{max(lost) * 1e3:.0f} ms before" if lost else "-",
                 sum(found.outputs[output].half for found in some),
-                sum(what.startswith(output) for found in some for what in found.wrong),
+                sum(of == output for found in some for of, _ in found.wrong),
             ]
             print("|", " | ".join(map(str, row)), "|")
     for number, found in enumerate(kills):
-        for what in found.wrong:
-            print(f"\nkill {number}: {what}")
+        for output, what in found.wrong:
+            print(f"\nkill {number}: {output}: {what}")
 
 
 if __name__ == "__main__":

@@ -3,17 +3,19 @@
     python reliability/month.py [--days 30] [--seed 1] [--hop 0.96]
 
 PortAudio and the clocks are simulated (`tests/fake_portaudio.py`); the microphone's source, its
-ring, the features, the detector, the sinks (CSV, JSON Lines, SQLite) and their threads are those of
-`livetag monitor`. The network is left out: it would take days, and has no state; a stand-in scores
-what is loud. Faults come at random: stalls, devices that vanish, the computer's sleep, zeros,
-overflows, a reader that is held up for longer than the ring is long.
+ring, the features, the detector, the sinks (CSV, JSON Lines, SQLite, clips) and their threads are
+those of `livetag monitor`. The network is left out: it would take days, and has no state; a
+stand-in scores what is loud. Faults come at random: stalls, devices that vanish, the computer's
+sleep, zeros, overflows, a reader that is held up for longer than the ring is long, a disk that is
+full now and then as the JSON Lines are written.
 
 It fails where memory grows by more than one percent after the first simulated day, where samples
-heard and samples lost are not the stream, where the stream is half a second off the clock, or where
-a thread or a file handle is left behind.
+heard and samples lost are not the stream, where the stream is half a second off the clock, where an
+output lacks or doubles an event, or where a thread or a file handle is left behind.
 """
 
 import argparse
+import errno
 import os
 import random
 import sys
@@ -28,15 +30,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from _tests import FakePortAudio, device, install
+from _written import READERS
 
 from livetag.detector import Detector
 from livetag.events import AudioBlock, FloatArray, Gap, Item
-from livetag.fanout import FanOut
+from livetag.fanout import AUDIO_BACKLOG_ITEMS, FanOut
 from livetag.history import Run
 from livetag.pipeline import analyze
-from livetag.rules import resolve
-from livetag.schema import Config
-from livetag.sinks.base import Sink
+from livetag.rules import Rules, resolve
+from livetag.schema import Clips, Config
+from livetag.sinks.base import Selection, Sink
+from livetag.sinks.clips import ClipSink
 from livetag.sinks.csv_log import CsvSink
 from livetag.sinks.history_log import HistorySink
 from livetag.sinks.jsonl import JsonLinesSink
@@ -150,6 +154,19 @@ class World:
         self._sound(self._chance.randrange(2, 80))
 
 
+class SometimesFull(JsonLinesSink):
+    """A log on a disk that is full once in a hundred tries."""
+
+    def __init__(self, path: Path, seed: int) -> None:
+        super().__init__(path, "simulated", max_megabytes=1.0)
+        self._chance = random.Random(seed)
+
+    def retry(self) -> None:
+        if self._chance.random() < 0.01:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        super().retry()
+
+
 def handles() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
@@ -244,16 +261,19 @@ def simulate(
             del portaudio.streams[:-1]
 
     patch.setattr(microphone, "_wait", wait)
-    fan_out = FanOut(sinks(folder, hop), may_wait=True)
+    fan_out = FanOut(sinks(folder, hop, seed, rules), may_wait=False)
     account = Account(MonitorState(rules, params, microphone.name, RATE_HZ, clock.now))
     began, next_day, real = clock.continuous(), DAY_SECONDS, _REAL_TIME()
     print("| day | MB | windows | events | gaps | heard h | lost h | off the clock |")
     print("|---|---|---|---|---|---|---|---|")
+    told: list[str] = []
     fan_out.start()
     with microphone:
         blocks = microphone.blocks(stop)
         for item in analyze(blocks, RATE_HZ, Loudness(), Detector(rules, params), params):
             fan_out.write(item, stop)
+            told += fan_out.messages()
+            leave_room(fan_out)
             account.state.apply(item, clock.now)
             account.state.tick(clock.now)
             account.take(item)
@@ -263,15 +283,61 @@ def simulate(
     fan_out.close(threading.Event(), 60.0)
     print(f"\nfaults: {dict(world.faults)}; in {(_REAL_TIME() - real) / 60:.1f} minutes")
     elapsed_s = clock.continuous() - began
-    return [*fan_out.messages(), *account.wrong(elapsed_s, microphone._position)]
+    told += fan_out.messages()
+    failures = sum("trying again" in message for message in told)
+    print(f"the disk was full {failures} times")
+    wrong = [*account.wrong(elapsed_s, microphone._position), *outputs_wrong(folder)]
+    if fan_out.failed:
+        wrong += told
+    return wrong
 
 
-def sinks(folder: Path, hop: float) -> list[Sink]:
+def sinks(folder: Path, hop: float, seed: int, rules: Rules) -> list[Sink]:
+    clips = Clips(path=str(folder / "clips"), keep_days=2.0, keep_megabytes=50.0)
     return [
         CsvSink(folder / "log-%Y-%m-%d.csv", "simulated"),
-        JsonLinesSink(folder / "log.jsonl", "simulated", max_megabytes=1.0),
+        SometimesFull(folder / "log.jsonl", seed),
         HistorySink(folder / "history.sqlite", Run("simulated", "0", "0", "none", hop, "{}")),
+        ClipSink(
+            folder / "clips",
+            "simulated",
+            RATE_HZ,
+            clips,
+            Selection(alerts_only=True, classes=rules.alerting),
+            (),
+            hop,
+            lookback_seconds=10.0,
+        ),
     ]
+
+
+def leave_room(fan_out: FanOut) -> None:
+    """Time passes here faster than disks write: wait for those that are behind, and work."""
+    for outlet in fan_out._outlets:
+        while len(outlet._items) > AUDIO_BACKLOG_ITEMS // 2 and not outlet._failing:
+            time.sleep(0.001)
+
+
+def outputs_wrong(folder: Path) -> Iterator[str]:
+    found = {
+        kind: READERS[kind](folder, pattern)
+        for kind, pattern in (
+            ("csv", "log-*.csv"),
+            ("jsonl", "log*.jsonl"),
+            ("history", "history.sqlite"),
+            ("clips", "clips"),
+        )
+    }
+    print("events: " + ", ".join(f"{len(there.events)} in {kind}" for kind, there in found.items()))
+    events = Counter(found["csv"].events)
+    for kind, there in found.items():
+        yield from there.wrong
+        if there.half or there.closed:
+            yield f"{kind}: {there.half + there.closed} half lines or files"
+        if kind != "clips" and Counter(there.events) != events:
+            yield f"{kind} holds other events than csv"
+    if not found["clips"].events or Counter(found["clips"].events) - events:
+        yield "the clips are not those of events"
 
 
 if __name__ == "__main__":

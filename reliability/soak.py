@@ -36,7 +36,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import soundfile
@@ -53,7 +53,7 @@ _BUSY = "while True: pass"
 
 
 class Monitor:
-    """The monitor on a terminal of its own; its records go to a file."""
+    """The monitor on a terminal of its own; its records go to a file. It ends with its context."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         ours, theirs = pty.openpty()
@@ -79,6 +79,13 @@ class Monitor:
         os.close(theirs)
         self.tail = b""
         threading.Thread(target=self._drain, args=(ours,), daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()  # which does nothing where it has ended, and been waited for
+        self.process.wait()
 
     def _drain(self, terminal: int) -> None:
         with contextlib.suppress(OSError):
@@ -140,11 +147,12 @@ class Weather:
         self._monitor.process.send_signal(signal.SIGCONT)
 
     def _busy(self) -> None:
-        busy = [subprocess.Popen([sys.executable, "-c", _BUSY]) for _ in range(6)]
-        self._wait(10.0, 40.0)
-        for process in busy:
-            process.kill()
-            process.wait()
+        with contextlib.ExitStack() as stack:
+            for _ in range(6):
+                process = subprocess.Popen([sys.executable, "-c", _BUSY])
+                stack.callback(process.wait)
+                stack.callback(process.kill)
+            self._wait(10.0, 40.0)
 
     def _no_folder(self) -> None:
         away = self._monitor.logs.with_name("away")
@@ -205,18 +213,20 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "pulse").mkdir()
-        with virtual_microphone(folder / "pulse") as microphone:
-            wrong = soak(microphone, folder, options.hours, options.seed, options.calm)
+        with (
+            virtual_microphone(folder / "pulse") as microphone,
+            Monitor(folder, microphone.environment) as monitor,
+        ):
+            noise = Noise(microphone, folder)
+            weather = Weather(microphone, monitor, options.seed)
+            wrong = soak(monitor, noise, weather, options.hours, options.calm)
     print("\n".join(f"WRONG: {what}" for what in wrong) or "nothing is wrong")
     return bool(wrong)
 
 
 def soak(
-    microphone: VirtualMicrophone, folder: Path, hours: float, seed: int, calm_s: float
+    monitor: Monitor, noise: Noise, weather: Weather, hours: float, calm_s: float
 ) -> list[str]:
-    noise = Noise(microphone, folder)
-    monitor = Monitor(folder, microphone.environment)
-    weather = Weather(microphone, monitor, seed)
     began = time.monotonic()
     end = began + hours * 3_600.0
     next_row = began + 60.0

@@ -79,6 +79,17 @@ class VirtualMicrophone:
         command = ["paplay", f"--device={sink}", str(path)]
         subprocess.run(command, env=self.environment, check=True, timeout=60)
 
+    @contextlib.contextmanager
+    def playing(self, path: Path) -> Iterator[None]:
+        """Meanwhile a file is played through the microphone, from its beginning."""
+        command = ["paplay", f"--device={SINK}", str(path)]
+        player = subprocess.Popen(command, env=self.environment)
+        try:
+            yield
+        finally:
+            player.kill()
+            player.wait()
+
     def freeze(self) -> None:
         """The stream stays open, and no audio arrives."""
         self.server.send_signal(signal.SIGSTOP)
