@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from livetag.errors import UsageError
-from livetag.files import read_regular
+from livetag.files import content
 from livetag.resources import PRESETS_DIR
 from livetag.schema import KEYS, LIST_KEYS, TABLE_KEYS, Config, convert
 
@@ -43,7 +43,8 @@ class Loaded:
 def read_file(path: Path) -> dict[str, Any]:
     """The keys of a TOML file, checked. Raises `UsageError`."""
     try:
-        table = tomllib.loads(_text(read_regular(path, MOST_BYTES)))
+        with path.open("rb") as file:  # or a pipe, whose other end is waited for
+            table = tomllib.loads(_text(content(file, path, MOST_BYTES)))
     except OSError as error:
         raise UsageError(f"the configuration {path} cannot be read: {error.strerror}") from error
     except RecursionError as error:
@@ -54,15 +55,15 @@ def read_file(path: Path) -> dict[str, Any]:
     return table
 
 
-def _text(content: bytes) -> str:
+def _text(read: bytes) -> str:
     """A file's text, when tomllib can take it: its work grows with the square of a key's dots.
 
     Raises `ValueError`.
     """
-    for number, line in enumerate(content.split(b"\n"), 1):
+    for number, line in enumerate(read.split(b"\n"), 1):
         if line.count(b".") > _MOST_DOTS:
             raise ValueError(f"line {number} has more than {_MOST_DOTS} dots: make it several")
-    return content.decode("utf-8-sig")  # some editors begin a file with a mark
+    return read.decode("utf-8-sig")  # some editors begin a file with a mark
 
 
 def find_file(name: str) -> Path:
@@ -74,7 +75,7 @@ def find_file(name: str) -> Path:
     with contextlib.suppress(OSError):  # a name that no file can have
         if name.replace("-", "").replace("_", "").isalnum() and preset.is_file():
             return preset
-        if Path(name).is_file():
+        if Path(name).is_file() or Path(name).is_fifo():
             return Path(name)
     presets = ", ".join(sorted(file.stem for file in PRESETS_DIR.glob("*.toml")))
     raise UsageError(f"there is no configuration {name!r}: name a file, or a preset ({presets})")

@@ -1,8 +1,11 @@
 """The configuration: its layers, its presets, and errors that name the key and where it stands."""
 
 import argparse
+import contextlib
 import json
+import os
 import re
+import threading
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -256,6 +259,28 @@ def test_a_file_that_attacks_is_refused_in_a_few_words(
     assert str(path) in str(caught.value)
     assert len(str(caught.value)) < 1_500
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+@pytest.mark.parametrize(("size", "told"), [(0, ""), (600_000, "it is larger than 512 KiB")])
+def test_a_configuration_may_come_through_a_pipe(size: int, told: str, tmp_path: Path) -> None:
+    """As from `--config <(...)`; no more of it is read than of a file."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+
+    def write() -> None:
+        with contextlib.suppress(BrokenPipeError), path.open("w") as pipe:
+            pipe.write(f"# {'x' * size}\nthreshold = 0.4\n")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    if told:
+        with pytest.raises(UsageError, match=told):
+            load(str(path), {}, {})
+    else:
+        assert load(str(path), {}, {}).config.threshold == 0.4
+    writer.join(30.0)
+    assert not writer.is_alive()
 
 
 def test_a_file_of_a_terabyte_is_refused_without_being_read(tmp_path: Path) -> None:
