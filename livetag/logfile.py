@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from livetag.appendfile import AppendFile
+from livetag.disk import sync_folder
 from livetag.errors import LivetagError, UsageError
 
 CODES = ("%Y", "%m", "%d", "%H", "%j", "%G", "%V")
@@ -197,8 +198,11 @@ class LogFile:
         """Make the folders that dates name, and those below; the others are the user's to make."""
         named = [set(_CODE.findall(part)) - {"%%"} for part in self._pattern.parts]
         for depth in range(1, len(base.parts)):
-            if any(named[:depth]):
-                Path(*base.parts[:depth]).mkdir(exist_ok=True)
+            folder = Path(*base.parts[:depth])
+            if any(named[:depth]) and not folder.is_dir():
+                folder.mkdir(exist_ok=True)
+                if self._synced:
+                    sync_folder(folder.parent)
 
     def _numbered(self, base: Path, number: int) -> Path:
         if number == 1:

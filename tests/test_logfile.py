@@ -168,6 +168,17 @@ def test_folders_that_dates_name_are_made(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("synced", [True, False])
+def test_folders_that_are_made_are_on_the_disk_where_that_is_asked_for(
+    synced: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[Path] = []
+    monkeypatch.setattr("livetag.logfile.sync_folder", found.append)
+    for _ in range(2):
+        LogFile(tmp_path / "%Y" / "%m" / "log", PLAIN, opened_at=NOON, synced=synced).close()
+    assert found == ([tmp_path, tmp_path / "2026"] if synced else [])
+
+
 @pytest.mark.parametrize("pattern", ["none/events.csv", "none/%Y/events.csv", "%%Y/events.csv"])
 def test_folders_of_the_user_are_the_users_to_make(pattern: str, tmp_path: Path) -> None:
     with pytest.raises(
