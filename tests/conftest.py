@@ -5,11 +5,13 @@ network) into a failure: continuous integration sets it.
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 import pytest
+from virtual_microphone import VirtualMicrophone, missing, virtual_microphone
 
 from livetag.errors import ModelError
 from livetag.events import FloatArray
@@ -66,6 +68,17 @@ def savedmodel(compiled: CompiledModel) -> Weights:
         except (ModelError, OSError) as error:
             skip_unless_required(f"the official network cannot be had: {error}")
     return Weights(folder, "SavedModel", PUBLISHED_PACKAGE.variables_sha256, published=True)
+
+
+@pytest.fixture
+def microphone(tmp_path: Path, compiled: CompiledModel) -> Iterator[VirtualMicrophone]:
+    """One that PortAudio finds in `microphone.environment`, and no other."""
+    if absent := missing():
+        skip_unless_required(f"no virtual microphone without {absent}")
+    folder = tmp_path / "pulse"
+    folder.mkdir()
+    with virtual_microphone(folder) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

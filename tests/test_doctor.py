@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import skip_unless_required
 from fake_portaudio import FakePortAudio, install
 from running import run, running
-from virtual_microphone import VirtualMicrophone, missing, virtual_microphone
+from virtual_microphone import VirtualMicrophone
 
 from livetag.cli import main
 from livetag.doctor import examination, model, sound
@@ -332,16 +331,6 @@ def test_what_hangs_in_portaudio_is_told_and_the_others_are_checked(
 
 
 # --- A real microphone --------------------------------------------------------------------------
-
-
-@pytest.fixture
-def microphone(tmp_path: Path, compiled: CompiledModel) -> Iterator[VirtualMicrophone]:
-    if absent := missing():
-        skip_unless_required(f"no virtual microphone without {absent}")
-    folder = tmp_path / "pulse"
-    folder.mkdir()
-    with virtual_microphone(folder) as started:
-        yield started
 
 
 @pytest.mark.microphone

@@ -4,34 +4,21 @@ import csv
 import itertools
 import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import skip_unless_required
 from running import Running, running
-from virtual_microphone import VirtualMicrophone, missing, virtual_microphone
+from virtual_microphone import VirtualMicrophone
 
 from livetag.audio.reader import AudioReader
 from livetag.events import FloatArray
 from livetag.resources import ASSETS_DIR
 from livetag.sources.demo_sounds import RATE_HZ, SPEECH_ASSET, demo_sounds
-from livetag.yamnet.compile import CompiledModel
 
 SMOKE_ALARM = "Smoke detector, smoke alarm"
 
 pytestmark = [pytest.mark.microphone, pytest.mark.usefixtures("compiled")]
-
-
-@pytest.fixture
-def microphone(tmp_path: Path, compiled: CompiledModel) -> Iterator[VirtualMicrophone]:
-    if absent := missing():
-        skip_unless_required(f"no virtual microphone without {absent}")
-    folder = tmp_path / "pulse"
-    folder.mkdir()
-    with virtual_microphone(folder) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

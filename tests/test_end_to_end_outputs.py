@@ -9,31 +9,18 @@ import json
 import signal
 import sqlite3
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import skip_unless_required
 from running import LIVETAG, PATIENCE_SECONDS, Running, running
-from virtual_microphone import VirtualMicrophone, missing, virtual_microphone
+from virtual_microphone import VirtualMicrophone
 
 from livetag.audio.reader import AudioReader
 from livetag.events import FloatArray
 from livetag.resources import ASSETS_DIR
 from livetag.sources.demo_sounds import RATE_HZ, SPEECH_ASSET, demo_sounds
-from livetag.yamnet.compile import CompiledModel
 
 pytestmark = [pytest.mark.microphone, pytest.mark.usefixtures("compiled")]
-
-
-@pytest.fixture
-def microphone(tmp_path: Path, compiled: CompiledModel) -> Iterator[VirtualMicrophone]:
-    if absent := missing():
-        skip_unless_required(f"no virtual microphone without {absent}")
-    folder = tmp_path / "pulse"
-    folder.mkdir()
-    with virtual_microphone(folder) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
