@@ -50,13 +50,15 @@ Found = EventStart | EventAlert | EventEnd | Explanation
 class _Window:
     """One window: every class's score, float32[521], and what the rules make of it.
 
-    `values`: every rule's score, 0 where it is too quiet; `met`: whether that met the threshold.
+    `heard`: every rule's score; `values`: the same, 0 where it is too quiet; `met`: whether that
+    met the threshold.
     """
 
     number: int
     start_s: float
     scores: FloatArray
     level_dbfs: float
+    heard: FloatArray
     values: FloatArray
     met: BoolArray
 
@@ -158,7 +160,7 @@ class Detector:
             if at not in self._open and self._begin(at, scores, heard_s, anchor)
         ]
         yield from self._tell(started, window, going_on, scores, anchor)
-        yield from self._explain(window, self._values(scores), scores, anchor)
+        yield from self._explain(window, anchor)
 
     def finish(self, end_s: float, anchor: Anchor) -> Iterator[Found]:
         """End every open event: the stream, or what can be heard of it, ends at `end_s`."""
@@ -239,9 +241,10 @@ class Detector:
     ) -> _Window:
         """A window as the rules in force see it."""
         loud_enough = level_dbfs >= self._least_levels
-        counted = np.where(loud_enough, self._values(scores), np.float32(0.0))
+        heard = self._values(scores)
+        counted = np.where(loud_enough, heard, np.float32(0.0))
         met = counted >= self._thresholds
-        return _Window(number, start_s, scores, level_dbfs, counted, met)
+        return _Window(number, start_s, scores, level_dbfs, heard, counted, met)
 
     def _values(self, scores: FloatArray) -> FloatArray:
         """Each rule's score: a class's own, a group's best."""
@@ -372,27 +375,26 @@ class Detector:
             alert=event.alerted,
         )
 
-    def _explain(
-        self, window: _Window, values: FloatArray, scores: FloatArray, anchor: Anchor
-    ) -> Iterator[Explanation]:
+    def _explain(self, window: _Window, anchor: Anchor) -> Iterator[Explanation]:
         """Follow scores that come near the thresholds of alerts; tell of those that go again."""
         alerting = self._alerting
-        close = values[alerting] >= NEAR_SHARE * self._thresholds[alerting]
+        close = window.heard[alerting] >= NEAR_SHARE * self._thresholds[alerting]
         for at in alerting[close].tolist():
             if at not in self._open:
-                self._come_near(at, float(values[at]), window, scores)
+                self._come_near(at, window)
         for at, near in list(self._near.items()):
             if window.start_s - near.last_s > self._rules[at].hold_seconds + _SLACK_SECONDS:
                 yield self._explanation(at, anchor)
 
-    def _come_near(self, at: int, score: float, window: _Window, scores: FloatArray) -> None:
+    def _come_near(self, at: int, window: _Window) -> None:
+        score = float(window.heard[at])
         near = self._near.get(at)
         if near is None or score > near.best_score:
             self._near[at] = _Near(
                 last_s=window.start_s,
                 best_s=window.start_s,
                 best_score=score,
-                best_index=_best_member(self._rules[at], scores),
+                best_index=_best_member(self._rules[at], window.scores),
                 best_level_dbfs=window.level_dbfs,
                 most_met=near.most_met if near else 0,
             )
