@@ -29,6 +29,7 @@ class FanOut:
         self._may_wait = may_wait
         self._outlets = [self._outlet(sink) for sink in sinks]
         self._replaced: list[Outlet] = []  # whose sinks take what waits for them, and close
+        self._failed = False  # whether one of those did that has ended
 
     def start(self) -> None:
         """Start the sinks' threads: from now on `close` has to be called."""
@@ -43,7 +44,7 @@ class FanOut:
     @property
     def failed(self) -> bool:
         """Whether any sink did not take all that it was to."""
-        return any(outlet.failed for outlet in [*self._outlets, *self._replaced])
+        return self._failed or any(o.failed for o in [*self._outlets, *self._replaced])
 
     @property
     def all_gone(self) -> bool:
@@ -86,7 +87,9 @@ class FanOut:
         leaving = [o for o in self._outlets if any(o.sink is sink for sink in gone)]
         starting = [self._outlet(sink) for sink in new]
         self._outlets = [*(o for o in self._outlets if o not in leaving), *starting]
-        self._replaced += leaving
+        ended = [o for o in self._replaced if o.ended(0.0)]
+        self._failed = self._failed or any(o.failed for o in ended)
+        self._replaced = [*(o for o in self._replaced if o not in ended), *leaving]
         for outlet in leaving:
             outlet.end()
         for outlet in starting:

@@ -648,3 +648,17 @@ def test_what_a_replaced_sink_could_not_write_is_told_and_is_a_failure() -> None
     fan.out.replace([goes], [NotingSink()])
     wait_until(lambda: fan.out.failed)
     assert fan.close() == ["the failing one cannot be written (No space left on device)"]
+
+
+def test_sinks_that_were_replaced_and_have_closed_are_forgotten_but_not_their_failures() -> None:
+    sink: NotingSink = FailingSink(RuntimeError("a fault"), when=("close",))
+    fan = Fan(sink, may_wait=False)
+    for _ in range(4):
+        new = NotingSink()
+        fan.out.replace([sink], [new])
+        (outlet,) = fan.out._replaced
+        assert outlet.sink is sink
+        assert outlet.ended(PATIENCE_SECONDS)
+        sink = new
+    assert fan.out.failed
+    fan.close()
