@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from livetag.audio.pipe import open_recording
+from livetag.audio.pipe import PipeReader, open_recording
+from livetag.audio.reader import AudioReader
 from livetag.audio.resample import Resampler
+from livetag.audio.samples import SampleReader
 from livetag.errors import InputError
 from livetag.events import FloatArray, best
 from livetag.yamnet.classifier import Classifier, predicted
@@ -42,20 +44,21 @@ class Clip:
 
 
 class Recording:
-    """One recording, read and classified in blocks: its length does not matter to memory.
+    """A file, or samples, read and classified in blocks: a file's length does not matter to memory.
 
     Its methods raise `InputError` where it is no audio, or holds none.
     """
 
     def __init__(
         self,
-        path: Path,
+        sound: Path | SampleReader,
         classifier: Classifier,
         params: Params,
         watch: Callable[[Frame], None] = lambda _: None,
     ) -> None:
         """`watch` is shown each frame as it comes."""
-        self.path = path
+        self.name = "the sound" if isinstance(sound, SampleReader) else str(sound)
+        self._sound = sound
         self._watch = watch
         self._classifier = classifier
         self._params = params
@@ -70,19 +73,22 @@ class Recording:
 
     def _read(self) -> Iterator[Frame]:
         patches = PatchStream(self._params)
-        with open_recording(self.path) as reader:
+        with self._opened() as reader:
             resampler = Resampler(reader.rate_hz, self._params.sample_rate_hz)
             for block in reader.blocks(max(1, round(reader.rate_hz * _BLOCK_SECONDS))):
                 self._seconds += len(block) / reader.rate_hz
                 yield from self._classify(patches.push(resampler.push(block)))
             if self._seconds == 0.0:
-                raise InputError(f"{self.path} holds no sound: it has a header and no samples")
+                raise InputError(f"{self.name} holds no sound: it has no samples")
             rest = resampler.push(np.empty(0, np.float32), last=True)
             yield from self._classify(patches.push(rest))
             yield from self._classify(patches.finish())
             if self._frames == 0:  # shorter than a sample at 16 kHz
                 zeros = np.zeros(self._params.window_samples, np.float32)
                 yield from self._classify(patches.push(zeros))
+
+    def _opened(self) -> AudioReader | PipeReader | SampleReader:
+        return self._sound if isinstance(self._sound, SampleReader) else open_recording(self._sound)
 
     def clip(self) -> Clip:
         """The result; reads what `frames` has not been asked for."""

@@ -36,7 +36,7 @@ class TextPrinter(_ClipPrinter):
 
     def recording(self, recording: Recording) -> None:
         clip = recording.clip()
-        print(recording.path, file=self._out)
+        print(recording.name, file=self._out)
         for index in clip.top(self._top):
             name = self._labels[index].name
             print(f"  {clip.mean_scores[index]:.2f}  {name}", file=self._out, flush=True)
@@ -49,7 +49,7 @@ class JsonPrinter(_ClipPrinter):
         clip = recording.clip()
         result = {
             "type": "clip",
-            "file": str(recording.path),
+            "file": recording.name,
             "seconds": round(clip.seconds, 3),
             "frames": clip.frames,
             "top": [self._class(index, clip.mean_scores[index]) for index in clip.top(self._top)],
@@ -75,7 +75,7 @@ class FramesPrinter:
 
     def recording(self, recording: Recording) -> None:
         for frame in recording.frames():
-            place = recording.path, frame.number, round(frame.start_s, 3), round(frame.end_s, 3)
+            place = recording.name, frame.number, round(frame.start_s, 3), round(frame.end_s, 3)
             for index in self._indices(frame.scores):
                 label = self._labels[index]
                 score = round(float(frame.scores[index]), _SCORE_PLACES)

@@ -21,7 +21,6 @@ from livetag.yamnet.compile import CompiledModel
 PACKAGE = Path(livetag.__file__).parent
 
 FLOORS = {
-    "livetag": 0,
     "livetag.audio": 0,
     "livetag.clocks": 0,
     "livetag.doctor": 0,
@@ -55,6 +54,7 @@ FLOORS = {
     "livetag.audio.pipe": 3,
     "livetag.audio.resample": 2,
     "livetag.audio.ring": 2,
+    "livetag.audio.samples": 3,
     "livetag.audio.writer": 2,
     "livetag.evaluation.audioset": 2,
     "livetag.options": 2,
@@ -150,9 +150,11 @@ FLOORS = {
     "livetag.commands.monitor": 11,
     "livetag.commands.scan": 11,
     "livetag.commands.service": 11,
+    "livetag.library": 12,
     "livetag.commands": 12,
     "livetag.cli": 13,
     "livetag.__main__": 14,
+    "livetag": 15,
 }
 
 LIBRARIES = {

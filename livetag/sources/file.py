@@ -1,4 +1,4 @@
-"""Recordings as sources: a file, or a stream on standard input."""
+"""Recordings as sources: a file, a stream on standard input, or samples in memory."""
 
 import math
 import threading
@@ -9,6 +9,7 @@ from typing import Self
 
 from livetag.audio.pipe import PipeReader, open_recording
 from livetag.audio.reader import AudioReader, open_stdin
+from livetag.audio.samples import SampleReader
 from livetag.errors import InputError, LivetagError
 from livetag.events import AudioBlock, FloatArray
 from livetag.sources.base import BLOCK_SECONDS, numbered, replayed
@@ -21,7 +22,9 @@ class _Recording:
     trouble = ""
 
     def __init__(
-        self, name: str, open_reader: Callable[[Callable[[], None]], AudioReader | PipeReader]
+        self,
+        name: str,
+        open_reader: Callable[[Callable[[], None]], AudioReader | PipeReader | SampleReader],
     ) -> None:
         self.name = name
         self.failure: LivetagError | None = None
@@ -33,7 +36,7 @@ class _Recording:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._reader.close()
+        self._reader.__exit__()
 
     def _look(self) -> None:
         """A pipe is waited for."""
@@ -59,6 +62,16 @@ class FileSource(_Recording):
 
     def blocks(self, stop: threading.Event) -> Iterator[AudioBlock]:
         return replayed(self._chunks(stop), self.rate_hz, self._fast, self._began, stop)
+
+
+class SampleSource(_Recording):
+    """Samples that a program has in memory, as fast as it can."""
+
+    def __init__(self, samples: SampleReader) -> None:
+        super().__init__("samples", lambda _: samples)
+
+    def blocks(self, stop: threading.Event) -> Iterator[AudioBlock]:
+        return numbered(self._chunks(stop))
 
 
 class StdinSource(_Recording):

@@ -1,0 +1,179 @@
+"""What `import livetag` offers: the work of the commands, for programs.
+
+Errors are `LivetagError`s with messages for people: `InputError` for sound that is none or is not
+there, `ModelError` where the network cannot be had, `UsageError` for settings that cannot be.
+Nothing is printed.
+"""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from livetag.audio.samples import SampleReader
+from livetag.classify import Recording
+from livetag.config import load as load_settings
+from livetag.detector import Detector
+from livetag.errors import InputError, LivetagError, ModelError, UsageError
+from livetag.events import EventAlert, EventEnd, EventStart, FloatArray, Gap, best
+from livetag.pipeline import analyze
+from livetag.resources import cache_dir
+from livetag.rules import resolve
+from livetag.schema import Config
+from livetag.sources.base import Source
+from livetag.sources.file import FileSource, SampleSource
+from livetag.yamnet.classifier import LiteRTClassifier
+from livetag.yamnet.compile import CompiledModel, obtain_model
+from livetag.yamnet.labels import Label, class_map
+from livetag.yamnet.params import Params
+
+__all__ = [
+    "Classification",
+    "Config",
+    "EventAlert",
+    "EventEnd",
+    "EventStart",
+    "Gap",
+    "InputError",
+    "Label",
+    "LivetagError",
+    "ModelError",
+    "Source",
+    "Tagger",
+    "UsageError",
+    "load",
+    "load_config",
+    "microphone",
+]
+
+Sound = str | Path | npt.NDArray[np.floating]
+"""A file, or samples: floating-point numbers in [-1, 1], of the shape [n] or [n, channels]."""
+Event = EventStart | EventAlert | EventEnd | Gap
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """What YAMNet says of a sound, frame by frame.
+
+    `seconds`: of the sound. `start_s` float64[n]: where each frame begins; it is 0.975 s long.
+    `scores` float32[n, 521] and `embeddings` float32[n, 1024]: what the network gives for each.
+    """
+
+    seconds: float
+    start_s: npt.NDArray[np.float64]
+    scores: FloatArray
+    embeddings: FloatArray
+
+    @property
+    def mean_scores(self) -> FloatArray:
+        """float32[521]: the mean over the frames, by which the reference ranks a recording."""
+        return np.asarray(self.scores.mean(axis=0, dtype=np.float64), np.float32)
+
+    def top(self, count: int = 5) -> list[tuple[Label, float]]:
+        """The classes with the highest mean scores, best first."""
+        mean = self.mean_scores
+        return [(class_map()[index], float(mean[index])) for index in best(mean, count)]
+
+
+class Tagger:
+    """YAMNet, ready to run. For one thread at a time."""
+
+    def __init__(self, model: CompiledModel) -> None:
+        """For `load`."""
+        self._classifier = LiteRTClassifier(model.content)
+
+    def classify(
+        self, sound: Sound, rate_hz: int | None = None, *, hop_seconds: float = 0.48
+    ) -> Classification:
+        """The scores and embeddings of a whole sound, as the reference's inference has them.
+
+        `rate_hz`: of samples; a file knows its own. `hop_seconds`: from frame to frame, a multiple
+        of 0.01 s. Raises `InputError`, and `UsageError` for a rate or a hop that cannot be.
+        """
+        params = Params(patch_hop_seconds=hop_seconds)
+        recording = Recording(_given(sound, rate_hz), self._classifier, params)
+        frames = list(recording.frames())
+        return Classification(
+            seconds=recording.clip().seconds,
+            start_s=np.array([frame.start_s for frame in frames]),
+            scores=np.stack([frame.scores for frame in frames]),
+            embeddings=np.stack([frame.embedding for frame in frames]),
+        )
+
+    def events(
+        self,
+        source: Sound | Source,
+        rate_hz: int | None = None,
+        *,
+        config: Config | None = None,
+        stop: threading.Event | None = None,
+    ) -> Iterator[Event]:
+        """Yield the events of a sound, or of a microphone, as `livetag monitor` decides on them.
+
+        `source`: a file, samples (at `rate_hz`), or what `microphone` gives, which goes on until
+        `stop` is set. Of the configuration, what decides on events counts: hop, alerts,
+        thresholds, groups, rules. Raises as `classify` does, also when a source ends early.
+        """
+        config = config or Config()
+        params = Params(patch_hop_seconds=config.patch_hop_seconds)
+        detector = Detector(resolve(config, class_map()), params)
+        with _source(source, rate_hz) as opened:
+            blocks = opened.blocks(stop or threading.Event())
+            for item in analyze(blocks, opened.rate_hz, self._classifier, detector, params):
+                if isinstance(item, Event):
+                    yield item
+            if opened.failure is not None:
+                raise opened.failure
+
+
+def load(weights: str | Path | None = None) -> Tagger:
+    """Get YAMNet ready: what is missing is fetched and compiled, once, and kept in the cache.
+
+    `weights`: an HDF5 file or a SavedModel folder, instead of the published ones. Raises
+    `ModelError`.
+    """
+    named = None if weights is None else Path(weights)
+    return Tagger(obtain_model(named, cache_dir(), lambda *_: None, lambda _: None))
+
+
+def load_config(name: str | Path) -> Config:
+    """A configuration: a TOML file, or a preset by name. Variables of the environment do not count.
+
+    Raises `UsageError`.
+    """
+    return load_settings(str(name), {}, {}).config
+
+
+def microphone(device: str | None = None, rate_hz: int | None = None) -> Source:
+    """A microphone to listen to: the default one, or the one with this index or part of a name.
+
+    It is opened again when it fails; what was not heard meanwhile comes as `Gap`s. Raises
+    `InputError`.
+    """
+    from livetag.sources.microphone import Microphone
+
+    return Microphone(device, rate_hz)
+
+
+def _given(sound: Sound, rate_hz: int | None) -> Path | SampleReader:
+    if isinstance(sound, str | Path):
+        if rate_hz is not None:
+            raise UsageError(f"rate_hz: {sound} knows its own rate; samples do not")
+        return Path(sound)
+    if rate_hz is None:
+        raise UsageError("rate_hz: samples need one")
+    return SampleReader(sound, rate_hz)
+
+
+def _source(source: Sound | Source, rate_hz: int | None) -> Source:
+    if isinstance(source, str | Path | np.ndarray):
+        given = _given(source, rate_hz)
+        if isinstance(given, Path):
+            return FileSource(given, fast=True)
+        return SampleSource(given)
+    if rate_hz is not None:
+        raise UsageError("rate_hz: a source has its own")
+    return source

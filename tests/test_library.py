@@ -1,0 +1,174 @@
+"""livetag as a library: its names, what they give, and the examples of its page."""
+
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from running import LIVETAG
+from virtual_microphone import VirtualMicrophone
+
+import livetag
+from livetag.audio.reader import AudioReader
+from livetag.events import FloatArray
+from livetag.resources import ASSETS_DIR
+from livetag.sources.demo_sounds import RATE_HZ, SPEECH_ASSET, demo_sounds
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = re.findall(
+    r"^```python\n(.*?)^```",
+    (ROOT / "docs" / "api.md").read_text("utf-8"),
+    re.DOTALL | re.MULTILINE,
+)
+SPEECH = ASSETS_DIR / SPEECH_ASSET
+
+
+@pytest.fixture(scope="module")
+def tagger(compiled: object) -> livetag.Tagger:
+    return livetag.load()
+
+
+@pytest.fixture(scope="module")
+def speech() -> FloatArray:
+    with AudioReader(SPEECH) as reader:
+        return np.concatenate(list(reader.blocks(RATE_HZ)))
+
+
+def test_a_file_and_its_samples_are_the_same(tagger: livetag.Tagger, speech: FloatArray) -> None:
+    of_file = tagger.classify(str(SPEECH))
+    assert of_file.top(1)[0][0].name == "Speech"
+    assert of_file.seconds == pytest.approx(len(speech) / RATE_HZ)
+    frames = len(of_file.start_s)
+    assert of_file.scores.shape == (frames, 521)
+    assert of_file.embeddings.shape == (frames, 1_024)
+    assert np.diff(of_file.start_s) == pytest.approx(0.48)
+    for samples in (speech, np.stack([speech, speech], axis=1).astype(np.float64)):
+        of_samples = tagger.classify(samples, RATE_HZ)
+        assert of_samples.scores == pytest.approx(of_file.scores, abs=1e-6)
+
+
+def test_classify_gives_what_the_command_prints(tagger: livetag.Tagger) -> None:
+    done = subprocess.run(
+        [LIVETAG, "classify", str(SPEECH), "--top", "3"], capture_output=True, text=True, check=True
+    )
+    shown = "".join(
+        f"  {score:.2f}  {label.name}\n" for label, score in tagger.classify(SPEECH).top(3)
+    )
+    assert done.stdout == f"{SPEECH}\n{shown}"
+
+
+def test_events_are_those_of_the_monitor(tagger: livetag.Tagger, tmp_path: Path) -> None:
+    command = [LIVETAG, "monitor", "--input", str(SPEECH), "--fast", "--csv", str(tmp_path / "log")]
+    subprocess.run([*command, "--threshold", "0.1"], capture_output=True, check=True)
+    rows = (tmp_path / "log").read_text("utf-8").splitlines()[1:]
+    config = livetag.Config(threshold=0.1)
+    events = [e for e in tagger.events(SPEECH, config=config) if isinstance(e, livetag.EventEnd)]
+    assert len(rows) == len(events) > 0
+    for row, event in zip(rows, events, strict=True):
+        seconds = f"{round(event.start.start_s, 3)},{round(event.end_s, 3)}"
+        assert f",{seconds},{event.start.label.index}," in row
+
+
+def test_events_of_samples_can_be_stopped(tagger: livetag.Tagger, speech: FloatArray) -> None:
+    stop = threading.Event()
+
+    def first(events: Iterator[object]) -> list[object]:
+        kinds: list[object] = []
+        for event in events:
+            kinds.append(type(event))
+            stop.set()
+        return kinds
+
+    assert first(tagger.events(speech, RATE_HZ, stop=stop)) == [
+        livetag.EventStart,
+        livetag.EventEnd,
+    ]
+
+
+def test_what_cannot_be_is_told(tagger: livetag.Tagger, speech: FloatArray, tmp_path: Path) -> None:
+    cases: list[tuple[type[livetag.LivetagError], str, object, int | None]] = [
+        (livetag.UsageError, "samples need one", speech, None),
+        (livetag.UsageError, "knows its own rate", SPEECH, 16_000),
+        (livetag.UsageError, "of 1,000 to 768,000 Hz", speech, 5),
+        (livetag.InputError, "does not exist", tmp_path / "none.wav", None),
+        (livetag.InputError, "floating-point", np.zeros(10, np.int16), 16_000),
+        (livetag.InputError, "floating-point", np.zeros((2, 2, 2), np.float32), 16_000),
+        (livetag.InputError, "is no number", np.array([0.0, np.nan]), 16_000),
+        (livetag.InputError, "holds no sound", np.zeros(0, np.float32), 16_000),
+    ]
+    for error, words, sound, rate_hz in cases:
+        with pytest.raises(error, match=words):
+            tagger.classify(sound, rate_hz)  # type: ignore[arg-type]
+    with pytest.raises(livetag.InputError, match="is no audio"):
+        list(tagger.events(ROOT / "README.md"))
+    with pytest.raises(livetag.ModelError, match="there are no weights"):
+        livetag.load(tmp_path / "none.h5")
+
+
+def test_a_preset_is_a_configuration() -> None:
+    assert livetag.load_config("baby").alert != livetag.Config().alert
+    with pytest.raises(livetag.UsageError, match="there is no configuration 'bay'"):
+        livetag.load_config("bay")
+
+
+def test_import_livetag_loads_nothing_else_and_knows_its_names() -> None:
+    program = (
+        "import sys, livetag\n"
+        "loaded = sorted(name for name in sys.modules if name.partition('.')[0] == 'livetag')\n"
+        "assert loaded == ['livetag', 'livetag.version'], loaded\n"
+        "assert set(livetag.__all__) <= set(dir(livetag))\n"
+        "assert all(getattr(livetag, name) is not None for name in livetag.__all__)\n"
+        "assert not hasattr(livetag, 'no_such_name')\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+# --- The examples of docs/api.md ----------------------------------------------------------------
+
+
+def yard(path: Path) -> None:
+    """A recording of a bell, and of speech after it."""
+    with AudioReader(SPEECH) as reader:
+        speech = next(reader.blocks(10 * RATE_HZ))
+    sounds = {sound.name: sound.samples for sound in demo_sounds(speech)}
+    soundfile.write(path, np.concatenate([sounds["doorbell"], sounds["speech"]]), RATE_HZ)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("example", [one for one in EXAMPLES if "microphone" not in one])
+def test_an_example_runs(example: str, tmp_path: Path) -> None:
+    yard(tmp_path / "yard.wav")
+    done = subprocess.run(
+        [sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.microphone
+@pytest.mark.usefixtures("compiled")
+def test_the_example_of_a_microphone_runs(microphone: VirtualMicrophone) -> None:
+    (example,) = [one for one in EXAMPLES if "microphone" in one]
+    with AudioReader(SPEECH) as reader:
+        speech = next(reader.blocks(10 * RATE_HZ))
+    (alarm,) = [s.samples for s in demo_sounds(speech) if s.name == "smoke alarm"]
+    with subprocess.Popen(
+        [sys.executable, "-uc", example],
+        env=microphone.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while process.poll() is None:
+            microphone.play(alarm, RATE_HZ)
+        assert process.stdout is not None
+        assert "alarm" in process.stdout.read().lower()
+    assert process.returncode == 0
+
+
+def test_there_are_five_examples_and_more() -> None:
+    assert len(EXAMPLES) >= 5
