@@ -183,6 +183,7 @@ class Detector:
         self._sure = np.array([rule.sure for rule in rules.all], np.float32)
         self._least_levels = np.array([rule.min_level_dbfs for rule in rules.all])
         self._alerting = np.array([at for at, rule in enumerate(rules.all) if rule.alert], int)
+        self._near_thresholds = NEAR_SHARE * self._thresholds[self._alerting]
         judged = (
             self._judged(old.number, old.start_s, old.scores, old.level_dbfs)
             for old in self._recent
@@ -378,7 +379,7 @@ class Detector:
     def _explain(self, window: _Window, anchor: Anchor) -> Iterator[Explanation]:
         """Follow scores that come near the thresholds of alerts; tell of those that go again."""
         alerting = self._alerting
-        close = window.heard[alerting] >= NEAR_SHARE * self._thresholds[alerting]
+        close = window.heard[alerting] >= self._near_thresholds
         for at in alerting[close].tolist():
             if at not in self._open:
                 self._come_near(at, window)

@@ -7,6 +7,7 @@ not count.
 
 import math
 from collections import deque
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ FloatArray = npt.NDArray[np.float32]
 
 FRAME_SECONDS = 0.01
 _TENTH = 10  # frames
+_AT_ONCE = 100  # frames: the squares of so many stay in the processor's caches
 
 
 def dbfs(mean_square: float) -> float:
@@ -48,7 +50,9 @@ class Loudness:
         joined = np.concatenate(self._waiting)
         frames = len(joined) // self._frame
         whole = joined[: frames * self._frame].reshape(frames, self._frame)
-        self._squares.extend(np.square(whole, dtype=np.float64).mean(axis=1).tolist())
+        for first in range(0, frames, _AT_ONCE):
+            some = whole[first : first + _AT_ONCE]
+            self._squares.extend(np.square(some, dtype=np.float64).mean(axis=1).tolist())
         rest = joined[frames * self._frame :].copy()
         self._waiting, self._waiting_samples = [rest], len(rest)
 
@@ -63,7 +67,7 @@ class Loudness:
             self._squares.popleft()
             self._first += 1
         count = min(len(self._squares), samples // self._frame)
-        squares = [self._squares[at] for at in range(count)]
+        squares = list(islice(self._squares, count))
         begins = [*range(0, count - _TENTH, _TENTH), max(0, count - _TENTH)]
         means = (
             math.fsum(squares[at : at + _TENTH]) / min(_TENTH, count) for at in begins if count

@@ -105,7 +105,7 @@ def _mono(block: FloatArray) -> FloatArray:
     else:
         with np.errstate(over="ignore", invalid="ignore"):
             mono = block.mean(axis=1)
-    if np.abs(mono).max() <= _LARGEST:
+    if max(mono.max(), -mono.min()) <= _LARGEST:
         return mono
     mended = np.clip(np.nan_to_num(block, nan=0.0), -_LARGEST, _LARGEST)
     return np.asarray(mended.mean(axis=1), np.float32)

@@ -18,7 +18,8 @@ EMBEDDING_SIZE = 1_024
 BATCH_PATCHES = 16
 """Patches that go through the network at once, where so many wait: 0.80 of the time for each.
 
-More bring no more: measured with 8, 16, 32 and 64 on an AMD EPYC, 16 took least.
+More bring no more: measured with 8, 16, 32 and 64 on an AMD EPYC, 16 took least (`python
+benchmarks/scan.py` has it against 32).
 """
 
 

@@ -65,21 +65,23 @@ def _log_mel(samples: FloatArray, params: Params) -> FloatArray:
     if frames == 0:
         return np.empty((0, params.mel_bands), np.float32)
     framed = np.lib.stride_tricks.sliding_window_view(samples, params.stft_window_samples)
-    padded = np.zeros((frames, params.fft_length), np.float32)
-    windowed = padded[:, : params.stft_window_samples]
+    padded = np.empty((frames, params.fft_length), np.float32)
+    windowed, zeros = np.split(padded, [params.stft_window_samples], axis=1)
     np.multiply(framed[:: params.stft_hop_samples], _stft_window(params), out=windowed)
+    zeros[:] = 0.0
     # "forward" makes NumPy transform in float32, as the reference does; without it NumPy goes
     # through float64. The scale, a power of two, is taken back exactly.
-    magnitude = np.abs(np.fft.rfft(padded, norm="forward")) * np.float32(params.fft_length)
+    magnitude: FloatArray = np.abs(np.fft.rfft(padded, norm="forward"))
+    magnitude *= np.float32(params.fft_length)
     # One small product a frame: a single large one rounds differently as the frames' number does.
-    mel = np.matmul(magnitude[:, np.newaxis, :], mel_matrix(params))[:, 0]
-    log_mel: FloatArray = np.log(mel + np.float32(params.log_offset))
-    return log_mel
+    mel: FloatArray = np.matmul(magnitude[:, np.newaxis, :], mel_matrix(params))[:, 0]
+    mel += np.float32(params.log_offset)
+    return np.log(mel, out=mel)
 
 
 def log_mel_spectrogram(waveform: FloatArray, params: Params) -> FloatArray:
     """float32[frames, 64]: the log-mel spectrogram of float32[n], 16 kHz mono in [-1, 1]."""
-    chunk = 1_000  # frames at a time: 10 s of audio, so that the FFT's buffers stay small
+    chunk = 128  # frames at a time: of buffers larger than these, each call gets pages anew
     total = frame_count(len(waveform), params)
     log_mel = np.empty((total, params.mel_bands), np.float32)
     for first in range(0, total, chunk):

@@ -1,0 +1,113 @@
+"""`livetag scan` against MediaPipe's AudioClassifier: the same files, as many processes.
+
+MediaPipe cuts a recording into windows of 0.975 s one after another. livetag does twice as many by
+default, 0.48 s apart; with `--hop 0.96`, about as many. Both are timed from process start to end,
+in turn. MediaPipe takes whole files at their own rate, read by soundfile. Its environment is that
+of `mediapipe_peer.py`, which says how to make it:
+
+    VENV/bin/python benchmarks/scan_peer.py --model yamnet.tflite [FOLDER]
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from _archive import PIECE_SECONDS, write_archive
+from _timing import print_table, take_turns
+
+PIECES = 4
+WORKERS = 2
+GOAL = 3.0
+LIVETAG = Path(sys.executable).parent / "livetag"
+
+_PEER = """
+import sys
+import soundfile
+from mediapipe.tasks import python
+from mediapipe.tasks.python import audio
+from mediapipe.tasks.python.components import containers
+options = audio.AudioClassifierOptions(
+    base_options=python.BaseOptions(model_asset_path=sys.argv[1]), max_results=5
+)
+classifier = audio.AudioClassifier.create_from_options(options)
+for path in sys.argv[2:]:
+    samples, rate_hz = soundfile.read(path, dtype="float32")
+    clip = containers.AudioData.create_from_array(samples, rate_hz)
+    print(len(classifier.classify(clip)))
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
+    parser.add_argument("folder", nargs="?", type=Path)
+    parser.add_argument("--model", type=Path, required=True, help="MediaPipe's YAMNet")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        for form, paths in write_archive(Path(name), options.folder, PIECES).items():
+            compare(form, paths, options.model, Path(name), options.rounds)
+
+
+def compare(form: str, paths: list[Path], model: Path, folder: Path, rounds: int) -> None:
+    timings = take_turns(
+        {
+            "MediaPipe": lambda: peer(paths, model),
+            "livetag scan --hop 0.96": lambda: scan(paths, folder, "0.96"),
+            "livetag scan": lambda: scan(paths, folder, "0.48"),
+        },
+        rounds,
+        cpu_clock=children_cpu_s,
+        warm_up=1,
+    )
+    theirs = timings["MediaPipe"].wall_s
+    seconds = PIECE_SECONDS * len(paths)
+    print(f"\n{form}, {seconds / 3_600:.2f} h, {WORKERS} processes, medians of {rounds} rounds:\n")
+    print_table(
+        ("", "wall s", "x real time", "x MediaPipe", "CPU s", "x MediaPipe's CPU"),
+        [
+            (
+                name,
+                timing.wall_ms / 1e3,
+                seconds / (timing.wall_ms / 1e3),
+                timings["MediaPipe"].wall_ms / timing.wall_ms,
+                timing.cpu_ms / 1e3,
+                timings["MediaPipe"].cpu_ms / timing.cpu_ms,
+            )
+            for name, timing in timings.items()
+        ],
+    )
+    print(f"goal: {GOAL:g} x MediaPipe ({min(theirs):.1f} to {max(theirs):.1f} s)")
+
+
+def peer(paths: list[Path], model: Path) -> None:
+    """MediaPipe on all files, shared among its processes."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _PEER, str(model), *map(str, paths[first::WORKERS])],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for first in range(WORKERS)
+    ]
+    codes = [process.wait() for process in processes]
+    if any(codes):
+        sys.exit("MediaPipe failed")
+
+
+def children_cpu_s() -> float:
+    """Seconds that the processes have used that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def scan(paths: list[Path], folder: Path, hop: str) -> None:
+    out = str(folder / "events.csv")
+    options = ["--hop", hop, "--workers", str(WORKERS), "--force"]
+    subprocess.run([LIVETAG, "scan", *paths, "-o", out, *options], check=True, capture_output=True)
+
+
+if __name__ == "__main__":
+    main()
