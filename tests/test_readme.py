@@ -14,11 +14,19 @@ from pathlib import Path
 import pytest
 from running import LIVETAG
 
+from livetag.cli import main
 from livetag.options import build_parser
 from livetag.resources import PRESETS_DIR
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OTHERS = {
+    *("--microphone", "--model", "--sink"),  # of the benchmarks
+    *("--hop", "--nice", "--runs"),  # of the scripts in reliability/
+    *("--user",),  # systemctl's
+}
+"""Options of other programs than livetag."""
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d")
 LONG_SCORE = re.compile(r"\b0\.\d{3,4}\b")
 
@@ -61,12 +69,12 @@ def test_the_console_blocks_show_what_the_commands_print(tmp_path: Path) -> None
 
 
 def test_every_command_and_option_shown_exists() -> None:
-    for page in (README, (ROOT / "docs" / "interface.md").read_text(encoding="utf-8")):
+    for path in PAGES:
+        page = path.read_text(encoding="utf-8")
         shown = set(re.findall(r"(?<![\w-])--[a-z]+(?:-[a-z]+)*", page))
         parsers = [build_parser(), *subparsers(build_parser())]
         known = {text for parser in parsers for text in parser._option_string_actions}
-        others = {"--microphone", "--model", "--sink", "--user"}  # the benchmarks', systemctl's
-        assert shown - known <= others
+        assert shown - known <= OTHERS, path.name
 
 
 def subparsers(parser: ArgumentParser) -> list[ArgumentParser]:
@@ -80,7 +88,7 @@ def subparsers(parser: ArgumentParser) -> list[ArgumentParser]:
 
 
 def test_links_lead_somewhere() -> None:
-    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+    for page in (*PAGES, ROOT / "CONTRIBUTING.md"):
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             if not target.startswith("https://"):
                 assert (page.parent / target).exists(), (page.name, target)
@@ -99,6 +107,18 @@ def test_the_presets_named_exist() -> None:
         assert (PRESETS_DIR / f"{preset}.toml").is_file()
 
 
-def test_the_benchmarks_named_exist() -> None:
-    for script in re.findall(r"python (benchmarks/\w+\.py)", README):
-        assert (ROOT / script).is_file()
+def test_the_scripts_named_exist() -> None:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for script in re.findall(r"python ((?:benchmarks|reliability)/\w+\.py)", text):
+            assert (ROOT / script).is_file()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_configurations_shown_can_be(page: Path, tmp_path: Path) -> None:
+    """All of a page's together: a later one may name what an earlier one has."""
+    shown = re.findall(
+        r"^```toml\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    (tmp_path / "shown.toml").write_text("\n".join(shown), encoding="utf-8")
+    assert main(["config", "check", str(tmp_path / "shown.toml")]) == 0
