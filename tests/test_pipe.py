@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from livetag.audio.pipe import PipeReader, open_recording
 from livetag.audio.reader import AudioReader, FloatArray
 from livetag.errors import InputError
 
+termios = pytest.importorskip("termios")
 posix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
 
 
@@ -145,3 +148,35 @@ def test_a_writer_that_is_faster_waits() -> None:
     stop.set()
     assert heard == list(range(100))
     assert len(taken) <= 100 + 8 + 2
+
+
+@pytest.mark.skipif(not hasattr(termios, "FIONREAD"), reason="no telling what waits in a pipe")
+def test_the_library_is_there_for_a_thread_that_reads_as_the_process_ends() -> None:
+    """Python then takes `soundfile` apart, which would unload what that thread is in."""
+    program = """
+import array, fcntl, gc, os, termios
+import soundfile
+from livetag.audio.pipe import PipeReader
+from livetag.audio.reader import AudioReader
+
+reading, writing = os.pipe()
+raw = {"format": "RAW", "samplerate": 16_000, "channels": 1, "subtype": "PCM_16"}
+blocks = PipeReader(lambda: AudioReader(reading, **raw)).blocks(1_600)
+os.write(writing, bytes(4_800))
+next(blocks)
+waiting = array.array("i", [1])
+while waiting[0]:  # until half a block is taken, and the other half is waited for
+    fcntl.ioctl(reading, termios.FIONREAD, waiting)
+soundfile._snd = None
+gc.collect()
+os.write(writing, bytes(1_600))
+try:
+    next(blocks)
+except AttributeError:
+    print("still there")
+os._exit(0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-u", "-c", program], capture_output=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, b"still there\n")

@@ -32,6 +32,8 @@ class AudioReader:
         """Open a file or a file descriptor; `raw_format` as in `soundfile.SoundFile`."""
         import soundfile
 
+        # A thread may wait in the library as the process ends, and until then it has to be loaded.
+        self._library = soundfile._snd
         self._name = str(source) if isinstance(source, Path) else "standard input"
         try:
             if isinstance(source, Path) and (source.is_dir() or not source.exists()):
