@@ -42,6 +42,7 @@ FLOORS = {
     "livetag.recording_options": 1,
     "livetag.resources": 1,
     "livetag.service_file": 1,
+    "livetag.yamnet.tensorflow_process": 1,
     "livetag.audio.loudness": 2,
     "livetag.audio.portaudio": 2,
     "livetag.audio.reader": 2,
