@@ -23,6 +23,7 @@ from livetag.yamnet.tensorflow_process import (
     run_apart,
     tell_why,
 )
+from livetag.yamnet.trial_sounds import trial_sounds
 from livetag.yamnet.weights import (
     PUBLISHED,
     Progress,
@@ -174,20 +175,11 @@ def _convert(reference: KerasClassifier) -> bytes:
 
 
 def _max_difference(reference: KerasClassifier, compiled: LiteRTClassifier) -> float:
-    """The largest absolute difference over silence, noise, a sine and clicks; NaN stays NaN."""
+    """The largest absolute difference over the trial sounds; NaN stays NaN."""
     params = Params()
-    seconds = 3
-    time_s = np.arange(seconds * params.sample_rate_hz) / params.sample_rate_hz
-    random = np.random.default_rng(0)
-    sounds = (
-        np.zeros_like(time_s),
-        random.uniform(-1.0, 1.0, time_s.shape),
-        np.sin(2 * np.pi * 440.0 * time_s),
-        (np.arange(len(time_s)) % 8_000 == 0) * 0.5,
-    )
     largest = 0.0
-    for sound in sounds:
-        for patch in patches(log_mel_spectrogram(sound.astype(np.float32), params), params):
+    for sound in trial_sounds(params):
+        for patch in patches(log_mel_spectrogram(sound, params), params):
             for ours, theirs in zip(compiled(patch), reference(patch), strict=True):
                 largest = float(np.maximum(largest, np.abs(ours - theirs).max()))
     return largest
