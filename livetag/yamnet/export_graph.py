@@ -102,14 +102,16 @@ def _run(model: Any, patches: Any, after: Callable[[str, Any], Any]) -> Outputs:
 
 
 def _rounded(values: Any, within: tuple[float, float] | None) -> Any:
+    """Values as int8 holds them, in 256 steps; where no range is given, as they are."""
     import tensorflow as tf
 
-    return (
-        values if within is None else tf.quantization.fake_quant_with_min_max_args(values, *within)
-    )
+    if within is None:
+        return values
+    return tf.quantization.fake_quant_with_min_max_args(values, *within)
 
 
 def _int8_ranges(model: Any, calibration: FloatArray, params: Params) -> Ranges:
+    """The ranges of the network's values over patches, float32[n, 96, 64]."""
     highest: dict[str, list[FloatArray]] = {}
 
     def note(name: str, values: Any) -> Any:

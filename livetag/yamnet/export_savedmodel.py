@@ -10,6 +10,7 @@ that it can be named with `--weights`.
 from pathlib import Path
 from typing import Any
 
+from livetag.errors import LivetagError
 from livetag.resources import CLASS_MAP_PATH
 from livetag.yamnet.export_graph import Outputs
 from livetag.yamnet.features import FloatArray
@@ -18,7 +19,7 @@ _ORDER = ("predictions", "embeddings", "log_mel_spectrogram")
 
 
 def write_savedmodel(graph: Any, model: Any, folder: Path) -> None:
-    """Write the SavedModel of a graph from waveforms."""
+    """Write the SavedModel of a graph from waveforms. Raises `LivetagError` where that fails."""
     import tensorflow as tf
 
     def call(waveform: Any) -> list[Any]:
@@ -38,7 +39,10 @@ def write_savedmodel(graph: Any, model: Any, folder: Path) -> None:
         "serving_default": module.__call__.get_concrete_function(),
         "named": graph.get_concrete_function(),
     }
-    tf.saved_model.save(module, str(folder), signatures)
+    try:
+        tf.saved_model.save(module, str(folder), signatures)
+    except tf.errors.OpError as error:  # a full disk, say
+        raise LivetagError(f"the SavedModel cannot be written: {error.message}") from error
 
 
 class SavedModel:
