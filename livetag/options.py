@@ -16,6 +16,7 @@ from livetag.recording_options import (
     count,
 )
 from livetag.version import __version__
+from livetag.yamnet.export_plan import FORMATS, INPUTS, PRECISIONS
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -37,14 +38,47 @@ def build_parser() -> argparse.ArgumentParser:
     devices = commands.add_parser("devices", help="input devices, the default marked")
     devices.set_defaults(command="devices")
     _add_doctor(commands)
-    model = commands.add_parser("model", help="the model: fetch it, or what is known of it")
+    _add_model(commands)
+    return parser
+
+
+def _add_model(commands: Any) -> None:
+    model = commands.add_parser("model", help="the model: fetch it, what is known of it, export it")
     actions = model.add_subparsers(required=True, metavar="ACTION")
     fetch = actions.add_parser("fetch", help="fetch and compile the weights, if they are missing")
     info = actions.add_parser("info", help="source, hash, parameters, runtime and cache paths")
-    for action, command in ((fetch, "model fetch"), (info, "model info")):
+    export = actions.add_parser(
+        "export",
+        help="write it as a TensorFlow SavedModel, for LiteRT, or as ONNX",
+        description="Writes the model for other programs, and compares what was written with the "
+        "Keras network.",
+        allow_abbrev=False,
+    )
+    add = export.add_argument
+    add(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="a file.tflite (LiteRT), a file.onnx (ONNX), or a new folder (SavedModel)",
+    )
+    add("--format", choices=FORMATS, help="whatever the ending of PATH is")
+    add("--input", choices=INPUTS, default="waveform", help="what goes in (default waveform)")
+    add("--precision", choices=PRECISIONS, default="float32", help="of LiteRT (default float32)")
+    add(
+        "--calibrate",
+        action="extend",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="recordings like those that int8 is for",
+    )
+    add("--force", action="store_true", help="replace an export that is there")
+    for action, name in ((fetch, "fetch"), (info, "info"), (export, "export")):
         add_weights(action)
-        action.set_defaults(command=command)
-    return parser
+        action.set_defaults(command=f"model {name}")
 
 
 def _add_monitor(commands: Any) -> None:

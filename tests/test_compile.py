@@ -19,6 +19,7 @@ import pytest
 from livetag.errors import ModelError
 from livetag.events import FloatArray
 from livetag.yamnet import compile as compile_room
+from livetag.yamnet import tensorflow_process
 from livetag.yamnet.arrays import read_arrays
 from livetag.yamnet.classifier import LiteRTClassifier, Prediction
 from livetag.yamnet.compile import (
@@ -395,7 +396,7 @@ def test_a_compiling_process_that_does_not_end_is_ended(
 ) -> None:
     mine = tmp_path / "mine.h5"
     mine.write_bytes(b"mine")
-    monkeypatch.setattr(compile_room, "_COMPILING_SECONDS", 0.0)
+    monkeypatch.setattr(tensorflow_process, "_MOST_SECONDS", 0.0)
     with pytest.raises(ModelError, match=r"was not compiled within 0 minutes.*--weights"):
         obtain_model(mine, tmp_path / "cache", quiet, lambda _: None)
     assert names(tmp_path / "cache") == {"lock"}
@@ -403,7 +404,7 @@ def test_a_compiling_process_that_does_not_end_is_ended(
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="others do not keep to the limit")
 def test_the_compiling_process_has_a_bound_for_its_memory() -> None:
-    program = "from livetag.yamnet.compile import _limit_memory\n_limit_memory()\n"
+    program = "from livetag.yamnet.tensorflow_process import limit_memory\nlimit_memory()\n"
     for size, status in ((1 << 30, 0), (5 << 30, 1)):
         take = f"import mmap\nmmap.mmap(-1, {size}, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)"
         done = subprocess.run(

@@ -26,6 +26,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "config check": config.check,
     "config show": config.show,
     "config schema": config.schema,
+    "model export": model.export,
     "model fetch": model.fetch,
     "model info": model.info,
     "scan": scan.run,

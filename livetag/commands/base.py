@@ -8,8 +8,9 @@ import argparse
 import contextlib
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from livetag.errors import UsageError
 from livetag.resources import cache_dir
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from livetag.schema import Config
     from livetag.yamnet.compile import CompiledModel
     from livetag.yamnet.params import Params
+    from livetag.yamnet.weights import Progress as FetchProgress
+    from livetag.yamnet.weights import Weights
+
+T = TypeVar("T")
 
 _NOT_KEYS = {"command", "config", "yes", "print"}
 """Of a command's options; the others are keys of the configuration."""
@@ -76,6 +81,20 @@ def ready_model(named: Path | None, console: "Console") -> "CompiledModel":
     ready = find_model(named, cache_dir())
     if ready is not None:
         return ready
+    model = _fetched(lambda *ways: obtain_model(named, cache_dir(), *ways), console)
+    say(console, f"The model is ready, and kept in {model.path.parent}")
+    return model
+
+
+def ready_weights(named: Path | None, console: "Console") -> "Weights":
+    """The weights themselves; where they have to be fetched, with a progress bar."""
+    from livetag.yamnet.weights import obtain_weights
+
+    return _fetched(lambda *ways: obtain_weights(named, cache_dir(), *ways), console)
+
+
+def _fetched(fetch: "Callable[[FetchProgress, Callable[[str], None]], T]", console: "Console") -> T:
+    """What `fetch` answers; it is given ways to tell its progress, and to say something."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
     columns = (TextColumn("  "), BarColumn(), DownloadColumn())
@@ -94,9 +113,7 @@ def ready_model(named: Path | None, console: "Console") -> "CompiledModel":
         say(console, message)
 
     with bar:
-        model = obtain_model(named, cache_dir(), progress, say_alone)
-    say(console, f"The model is ready, and kept in {model.path.parent}")
-    return model
+        return fetch(progress, say_alone)
 
 
 def named_weights(options: argparse.Namespace) -> Path | None:

@@ -1,9 +1,9 @@
-"""`livetag model`: fetch the model, or tell what is known of it."""
+"""`livetag model`: fetch the model, tell what is known of it, or export it."""
 
 import argparse
 
-from livetag.commands.base import named_weights, ready_model, stderr
-from livetag.errors import ModelError
+from livetag.commands.base import named_weights, ready_model, ready_weights, stderr
+from livetag.errors import ModelError, UsageError
 from livetag.resources import cache_dir
 
 
@@ -40,4 +40,23 @@ def info(options: argparse.Namespace) -> int:
         ("cache", cache_dir()),
     ):
         print(f"{name + ':':20}{value}")
+    return 0
+
+
+def export(options: argparse.Namespace) -> int:
+    """Write the model in another format; print how far it is from the Keras network."""
+    from livetag.yamnet.export import check_export, export_model
+    from livetag.yamnet.export_plan import Plan, format_of
+
+    target = options.output
+    plan = Plan(options.format or format_of(target), options.input, options.precision)
+    if options.calibrate and plan.precision != "int8":
+        raise UsageError("--calibrate: only --precision int8 is calibrated")
+    check_export(plan, target, options.force)
+    weights = ready_weights(named_weights(options), stderr())
+    differences = export_model(plan, weights, options.calibrate, target)
+    size = sum(path.stat().st_size for path in (target, *target.rglob("*")) if path.is_file())
+    print(f"{target}: {plan}, {size / 1e6:.1f} MB. It differs from Keras:")
+    for difference in differences:
+        print(f"  {difference.output:20} {difference}")
     return 0

@@ -1,17 +1,12 @@
 """The Keras network compiled to a LiteRT flatbuffer, checked, and kept in the cache.
 
-Compiling runs in a process of its own (`python -m livetag.yamnet.compile`): TensorFlow takes
-seconds to import and hundreds of megabytes, which the program that listens never pays for.
+Compiling runs in a process of its own (`livetag.yamnet.tensorflow_process`).
 """
 
-import contextlib
 import hashlib
 import json
-import os
-import signal
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -22,6 +17,13 @@ from livetag.errors import LivetagError, ModelError
 from livetag.yamnet.classifier import KerasClassifier, LiteRTClassifier
 from livetag.yamnet.features import log_mel_spectrogram, patches
 from livetag.yamnet.params import Params
+from livetag.yamnet.tensorflow_process import (
+    ending_process_after,
+    limit_memory,
+    run_apart,
+    tell_why,
+)
+from livetag.yamnet.trial_sounds import trial_sounds
 from livetag.yamnet.weights import (
     PUBLISHED,
     Progress,
@@ -34,9 +36,6 @@ MAX_DIFFERENCE = 1e-4  # of any score or embedding value between LiteRT and Kera
 _FORMAT = 2  # raised when what is compiled changes, so that older files are not used
 _MOST_MODEL_BYTES = 64 << 20  # the model has 15 MB
 _MOST_REPORT_BYTES = 64 << 10
-_MOST_MEMORY_BYTES = 4 << 30  # of the compiling process; TensorFlow takes less than one
-_READING_SECONDS = 120  # it takes one
-_COMPILING_SECONDS = 900.0  # it takes 10 s here, and minutes on a small machine
 
 
 @dataclass(frozen=True)
@@ -127,51 +126,7 @@ def obtain_model(
 
 
 def _compile_in_process(weights: Weights, target: Path) -> None:
-    command = [sys.executable, "-m", __name__, str(weights.path), str(target)]
-    environment = os.environ | {
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "CUDA_VISIBLE_DEVICES": "-1",
-        "PYTHONSAFEPATH": "1",  # a keras.py in the current folder is not the user's Keras
-        "HDF5_PLUGIN_PRELOAD": "::",  # HDF5 loads no library that a file asks for
-    }
-    try:
-        done = subprocess.run(
-            command,
-            check=False,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env=environment,
-            timeout=_COMPILING_SECONDS,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ModelError(
-            f"the model was not compiled within {_COMPILING_SECONDS / 60:g} minutes. {_ADVICE}"
-        ) from error
-    if done.returncode != 0:
-        raise ModelError(f"the model could not be compiled: {_reason(done)}")
-
-
-_ADVICE = (
-    "Try again when the machine is less busy; weights of your own (--weights, LIVETAG_WEIGHTS) may "
-    "be damaged: leave them out to use the published ones."
-)
-
-
-def _reason(done: subprocess.CompletedProcess[str]) -> str:
-    """Why compiling failed: our own message, a signal, or the last line of a traceback.
-
-    TensorFlow writes to stderr whatever happens.
-    """
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    own = [line.removeprefix("livetag: ") for line in lines if line.startswith("livetag: ")]
-    if own:
-        return own[-1]
-    if hasattr(signal, "SIGALRM") and done.returncode == -signal.SIGALRM:
-        return f"its weights could not be read within {_READING_SECONDS} s. {_ADVICE}"
-    if done.returncode < 0 or not lines:
-        return f"its process ended with status {done.returncode}: is memory short? {_ADVICE}"
-    return f"{lines[-1]}. {_ADVICE}"
+    run_apart(__name__, [str(weights.path), str(target)], "compiled")
 
 
 def compile_model(weights: Weights, target: Path) -> Report:
@@ -182,7 +137,7 @@ def compile_model(weights: Weights, target: Path) -> Report:
     import keras
     import tensorflow as tf
 
-    with _ending_process_after(_READING_SECONDS):
+    with ending_process_after():
         reference = KerasClassifier(weights)
     content = _convert(reference)
     difference = _max_difference(reference, LiteRTClassifier(content))
@@ -206,23 +161,6 @@ def compile_model(weights: Weights, target: Path) -> Report:
     return report
 
 
-@contextlib.contextmanager
-def _ending_process_after(seconds: int) -> Iterator[None]:
-    """End this process where what is within takes longer: damaged HDF5 has endless loops in store.
-
-    Nothing else interrupts them. Windows has no such alarm, and waits for the whole time limit.
-    """
-    if not hasattr(signal, "SIGALRM"):
-        yield
-        return
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-
-
 def _convert(reference: KerasClassifier) -> bytes:
     import tensorflow as tf
 
@@ -237,24 +175,15 @@ def _convert(reference: KerasClassifier) -> bytes:
 
 
 def _max_difference(reference: KerasClassifier, compiled: LiteRTClassifier) -> float:
-    """The largest absolute difference over silence, noise, a sine and clicks; NaN stays NaN.
+    """The largest absolute difference over the trial sounds; NaN stays NaN.
 
     One by one, and in batches.
     """
     params = Params()
-    seconds = 3
-    time_s = np.arange(seconds * params.sample_rate_hz) / params.sample_rate_hz
-    random = np.random.default_rng(0)
-    sounds = (
-        np.zeros_like(time_s),
-        random.uniform(-1.0, 1.0, time_s.shape),
-        np.sin(2 * np.pi * 440.0 * time_s),
-        (np.arange(len(time_s)) % 8_000 == 0) * 0.5,
-    )
     heard = [
         patch
-        for sound in sounds
-        for patch in patches(log_mel_spectrogram(sound.astype(np.float32), params), params)
+        for sound in trial_sounds(params)
+        for patch in patches(log_mel_spectrogram(sound, params), params)
     ]
     largest = 0.0
     expected = [reference(patch) for patch in heard]
@@ -270,22 +199,11 @@ def main(weights_path: str, target: str) -> int:
     try:
         compile_model(inspect(Path(weights_path)), Path(target))
     except (LivetagError, OSError) as error:
-        print(f"livetag: {error}".replace("\n", " "), file=sys.stderr)
+        tell_why(error)
         return ModelError.exit_code
     return 0
 
 
-def _limit_memory() -> None:
-    """Let a file that claims more than there is end this process, and not the machine."""
-    with contextlib.suppress(ImportError, OSError, ValueError):  # no such limits on Windows
-        import resource
-
-        _, most = resource.getrlimit(resource.RLIMIT_DATA)
-        unlimited = most == resource.RLIM_INFINITY
-        bound = _MOST_MEMORY_BYTES if unlimited else min(most, _MOST_MEMORY_BYTES)
-        resource.setrlimit(resource.RLIMIT_DATA, (bound, most))
-
-
 if __name__ == "__main__":
-    _limit_memory()
+    limit_memory()
     sys.exit(main(*sys.argv[1:]))

@@ -40,7 +40,7 @@ def _hz_to_mel(hz: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 @lru_cache
-def _stft_window(params: Params) -> FloatArray:
+def stft_window(params: Params) -> FloatArray:
     """float32[400]: the periodic Hann window, to the bit as the reference has it.
 
     `tf.signal.hann_window` takes its cosines in float32. Rounded from exact ones instead, 136 of
@@ -67,7 +67,7 @@ def _log_mel(samples: FloatArray, params: Params) -> FloatArray:
     framed = np.lib.stride_tricks.sliding_window_view(samples, params.stft_window_samples)
     padded = np.empty((frames, params.fft_length), np.float32)
     windowed, zeros = np.split(padded, [params.stft_window_samples], axis=1)
-    np.multiply(framed[:: params.stft_hop_samples], _stft_window(params), out=windowed)
+    np.multiply(framed[:: params.stft_hop_samples], stft_window(params), out=windowed)
     zeros[:] = 0.0
     # "forward" makes NumPy transform in float32, as the reference does; without it NumPy goes
     # through float64. The scale, a power of two, is taken back exactly.
