@@ -116,7 +116,6 @@ def add_scan(commands: Any) -> None:
         "-o",
         "--output",
         required=True,
-        type=Path,
         metavar="FILE|DIR",
         help="a .csv, .jsonl, .parquet or .npz, or a folder for one file a recording",
     )
@@ -152,7 +151,16 @@ def add_scan(commands: Any) -> None:
         )
     add_detection(parser)
     add("--since", default=argparse.SUPPRESS, metavar="TIME", help="when each recording began")
-    add("--workers", type=count, metavar="N", help="processes (default: one a core)")
+    engine = parser.add_mutually_exclusive_group()
+    engine.add_argument(
+        "--workers", type=count, metavar="N", help="processes of this machine (default: one a core)"
+    )
+    engine.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="of a Dask cluster, as tcp://10.0.0.1:8786, for --engine dask",
+    )
+    add("--engine", choices=("local", "dask"), default="local", help="who does it")
     add("--force", action="store_true", help="replace results that are there")
     add_weights(parser)
     parser.set_defaults(command="scan")

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from livetag.errors import LivetagError, UsageError
-from livetag.scan.folder import FileOutput, FolderOutput, Output, opened, put, temporary
+from livetag.scan.folder import FileOutput, FolderOutput, Output
 from livetag.scan.job import Job
 from livetag.scan.listing import Recording
+from livetag.scan.worker import _put
 from livetag.schema import Config
 
 JOB = Job("events", "csv", Config(), "model")
@@ -20,9 +21,10 @@ Make = Callable[[Path, Job], Output]
 
 
 def finish_one(output: Output, recording: Recording) -> None:
-    written = temporary(output) / "written"
+    assert output.temporary is not None
+    written = output.temporary / "written"
     written.write_text(f"{HEADER}{recording.name},0,1\n")
-    put(written, output.result(recording))
+    _put(written, output.result(recording))
     output.note(recording)
 
 
@@ -37,16 +39,16 @@ def as_folder(path: Path, job: Job) -> Output:
 @pytest.mark.parametrize("make", [as_file, as_folder])
 def test_what_is_done_is_known_by_recording_and_job(make: Make, tmp_path: Path) -> None:
     output = make(tmp_path, JOB)
-    with opened(output, JOB) as begun:
+    with output.open() as begun:
         assert not begun
         assert not output.has(ONE)
         finish_one(output, ONE)
-    with opened(output, JOB) as begun:
+    with output.open() as begun:
         assert begun
         assert output.has(ONE)
         assert not output.has(TWO)
         assert not output.has(Recording("x/1.wav", "x/1.wav", "1.wav", 11, 1))
-        output.result(ONE).write_text("")  # as a power failure may leave it
+        Path(output.result(ONE)).write_text("")  # as a power failure may leave it
         assert not output.has(ONE)
 
 
@@ -55,12 +57,12 @@ def test_another_jobs_results_are_refused_unless_they_are_to_be_replaced(
     make: Make, tmp_path: Path
 ) -> None:
     output = make(tmp_path, JOB)
-    with opened(output, JOB):
+    with output.open():
         finish_one(output, ONE)
     expected = r"out\S* holds the .* differs in model, threshold: go on .*--force"
-    with pytest.raises(UsageError, match=expected), opened(output, OTHER):
+    with pytest.raises(UsageError, match=expected), make(tmp_path, OTHER).open():
         pytest.fail("it was opened")
-    with opened(output, FORCED) as begun:
+    with make(tmp_path, FORCED).open() as begun:
         assert not begun
         assert not output.has(ONE)
 
@@ -68,10 +70,10 @@ def test_another_jobs_results_are_refused_unless_they_are_to_be_replaced(
 @pytest.mark.parametrize("make", [as_file, as_folder])
 def test_what_is_half_written_goes_and_what_is_whole_stays(make: Make, tmp_path: Path) -> None:
     output = make(tmp_path, JOB)
-    with opened(output, JOB):
+    with output.open():
         finish_one(output, ONE)
-        (temporary(output) / "half").touch()
-    with opened(output, JOB):
+        (tmp_path.joinpath(output.temporary or "") / "half").touch()
+    with output.open():
         assert not any(path.name == "half" for path in tmp_path.rglob("*"))
         assert output.has(ONE)
 
@@ -80,19 +82,19 @@ def test_what_is_half_written_goes_and_what_is_whole_stays(make: Make, tmp_path:
 def test_a_folder_that_two_want_is_an_error_for_the_second(make: Make, tmp_path: Path) -> None:
     output = make(tmp_path, JOB)
     with (
-        opened(output, JOB),
+        output.open(),
         pytest.raises(UsageError, match="another livetag writes to"),
-        opened(make(tmp_path, JOB), JOB),
+        make(tmp_path, JOB).open(),
     ):
         pytest.fail("it was opened")
 
 
 def test_a_folder_that_is_no_scans_is_left_alone(tmp_path: Path) -> None:
-    output = FileOutput(tmp_path / "out.csv", JOB)
+    output = FileOutput(tmp_path / "out.csv", FORCED)
     (output.state / "photos").mkdir(parents=True)
     with (
         pytest.raises(UsageError, match="is no scan's: move it away"),
-        opened(output, FORCED),
+        output.open(),
     ):
         pytest.fail("it was opened")
     assert (output.state / "photos").is_dir()
@@ -102,12 +104,12 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     output = FolderOutput(tmp_path / "file" / "out", JOB)
     with pytest.raises(LivetagError, match=r"cannot be written: Not a directory"):
-        opened(output, JOB).__enter__()
+        output.open().__enter__()
 
 
 def test_parts_are_merged_in_order_and_go(tmp_path: Path) -> None:
     output = FileOutput(tmp_path / "out.csv", JOB)
-    with opened(output, JOB):
+    with output.open():
         finish_one(output, ONE)
         finish_one(output, TWO)
         output.finish([TWO, ONE])

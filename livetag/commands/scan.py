@@ -6,17 +6,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livetag.commands.base import began_at, load_settings, ready_model, say, stderr
-from livetag.errors import InputError
+from livetag.errors import InputError, UsageError
 from livetag.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from livetag.scan.folder import Output
     from livetag.scan.job import Job
     from livetag.scan.listing import Recording
     from livetag.scan.progress import Tally
+    from livetag.scan.scan import Engine
     from livetag.schema import Config
+    from livetag.yamnet.compile import CompiledModel
 
 _SETTINGS = ("config", "patch_hop_seconds", "threshold", "alert", "since", "weights")
 """The options that are settings of the monitor, too."""
@@ -25,13 +28,13 @@ _SETTINGS = ("config", "patch_hop_seconds", "threshold", "alert", "since", "weig
 def run(options: argparse.Namespace) -> int:
     """Scan what is not done yet; exit code 3 where recordings could not be read."""
     from livetag.scan.listing import list_recordings
-    from livetag.scan.pool import Pool, default_workers
     from livetag.scan.progress import ProgressBar, Tally
     from livetag.scan.scan import Scan
-    from livetag.scan.worker import RecordingWork
 
     console = stderr()
     tell = partial(say, console)
+    if (options.engine == "dask") != (options.scheduler is not None):
+        raise UsageError("--engine dask needs --scheduler ADDRESS, and nothing else does")
     config = _config(options, tell)
     model = ready_model(None if config.weights is None else Path(config.weights), console)
     job = _job(options, config, model.report.sha256)
@@ -39,14 +42,10 @@ def run(options: argparse.Namespace) -> int:
     tally = Tally()
     with Scan(job, recordings, _output(options.output, job)) as scan:
         if scan.done:
-            say(
-                console,
-                f"{counted(scan.done, 'recording')} of {len(recordings):,} are done already",
-            )
-        pool = Pool(RecordingWork(job, model.path), options.workers or default_workers())
+            tell(f"{counted(scan.done, 'recording')} of {len(recordings):,} are done already")
         try:
-            with ProgressBar(console, scan.todo) as bar, pool:
-                for report in scan.run(pool):
+            with ProgressBar(console, scan.todo) as bar, _engine(options, job, model) as engine:
+                for report in scan.run(engine):
                     tally.count(report)
                     bar.show(report, tally)
         except KeyboardInterrupt:
@@ -68,7 +67,7 @@ def _config(options: argparse.Namespace, tell: "Callable[[str], None]") -> "Conf
 def _job(options: argparse.Namespace, config: "Config", model_sha256: str) -> "Job":
     from livetag.scan.job import FORMATS, Job
 
-    ending = options.output.suffix.lower().removeprefix(".")
+    ending = Path(options.output).suffix.lower().removeprefix(".")
     usual = "npz" if options.product == "embeddings" else "csv"
     return Job(
         product=options.product,
@@ -82,12 +81,30 @@ def _job(options: argparse.Namespace, config: "Config", model_sha256: str) -> "J
     )
 
 
-def _output(path: Path, job: "Job") -> "Output":
-    """One file where the ending is a form's, or else a folder."""
+def _output(name: str, job: "Job") -> "Output":
+    """One file where the ending is a form's, or else a folder; at an address, a remote one."""
     from livetag.scan.folder import FileOutput, FolderOutput
+    from livetag.scan.remote import is_address
+    from livetag.scan.remote_output import RemoteOutput
 
+    if is_address(name):
+        return RemoteOutput(name, job)
+    path = Path(name)
     is_file = path.suffix.lower() == f".{job.form}"
     return FileOutput(path, job) if is_file else FolderOutput(path, job)
+
+
+def _engine(
+    options: argparse.Namespace, job: "Job", model: "CompiledModel"
+) -> "AbstractContextManager[Engine]":
+    from livetag.scan.pool import Pool, default_workers
+    from livetag.scan.worker import RecordingWork
+
+    if options.scheduler is None:
+        return Pool(RecordingWork(job, model.path), options.workers or default_workers())
+    from livetag.scan.cluster import Cluster
+
+    return Cluster(RecordingWork(job, model.content), options.scheduler)
 
 
 def _concluded(

@@ -13,6 +13,7 @@ from livetag.events import EventEnd, Item, Level, Scores
 from livetag.pipeline import analyze
 from livetag.scan.job import Job
 from livetag.scan.listing import Recording
+from livetag.scan.remote import local_copy
 from livetag.scan.tables import Row, embedding_row, event_row, window_rows
 from livetag.sinks.annotations import AudacitySink, RavenSink
 from livetag.sources.base import numbered
@@ -72,7 +73,7 @@ class Analyst:
 
     def _items(self, recording: Recording) -> Iterator[Item]:
         detector = Detector(self._rules, self._params)
-        with open_ahead(Path(recording.path)) as reader:
+        with local_copy(recording.path) as path, open_ahead(path) as reader:
             chunks = reader.blocks(max(1, round(reader.rate_hz * self._block_seconds)))
             blocks = numbered(chunks, self._job.began or 0.0)
             yield from analyze(blocks, reader.rate_hz, self._classifier, detector, self._params)

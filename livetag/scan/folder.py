@@ -28,15 +28,25 @@ _FOLDER_CHARACTERS = 2  # of a key: no folder gets too large
 class Output(Protocol):
     """Where a scan's results go. Raises `OSError` where they cannot be written."""
 
-    state: Path
-    """The folder of what is not finished."""
+    @property
+    def temporary(self) -> Path | None:
+        """The folder for results that are not whole yet; None for whatever folder a worker has."""
+        ...
 
     def check(self, recordings: Sequence[Recording]) -> None:
         """Raise `UsageError` where results cannot go there."""
         ...
 
-    def result(self, recording: Recording) -> Path:
-        """Where a recording's result goes."""
+    def open(self) -> contextlib.AbstractContextManager[bool]:
+        """Have it for this process alone, and for this job: whether that was begun before.
+
+        Raises `UsageError` where it is another scan's at this moment, or of another job, unless
+        that is to be replaced; `LivetagError` where it cannot be written.
+        """
+        ...
+
+    def result(self, recording: Recording) -> Path | str:
+        """Where a recording's result goes: a path, or an fsspec address."""
         ...
 
     def has(self, recording: Recording) -> bool:
@@ -57,8 +67,12 @@ class FileOutput:
 
     def __init__(self, path: Path, job: Job) -> None:
         self.state = path.with_name(f"{path.name}.parts")
+        self.temporary = self.state / _TEMPORARY
         self._path = path
         self._job = job
+
+    def open(self) -> contextlib.AbstractContextManager[bool]:
+        return _opened(self.state, self._job)
 
     def check(self, recordings: Sequence[Recording]) -> None:
         if self._path.is_dir():
@@ -78,7 +92,7 @@ class FileOutput:
         """The part's name says it."""
 
     def finish(self, recordings: Sequence[Recording]) -> None:
-        merged = temporary(self) / f"merged.{self._job.form}"
+        merged = self.temporary / f"merged.{self._job.form}"
         parts = [self.result(recording) for recording in recordings]
         self._job.table.merge(parts, merged, self._job.columns)
         with merged.open("rb+") as file:
@@ -93,8 +107,12 @@ class FolderOutput:
 
     def __init__(self, path: Path, job: Job) -> None:
         self.state = path / ".livetag-scan"
+        self.temporary = self.state / _TEMPORARY
         self._path = path
         self._job = job
+
+    def open(self) -> contextlib.AbstractContextManager[bool]:
+        return _opened(self.state, self._job)
 
     def check(self, recordings: Sequence[Recording]) -> None:
         if self._path.exists() and not self._path.is_dir():
@@ -135,25 +153,20 @@ def _is_whole(result: Path) -> bool:
 
 
 @contextlib.contextmanager
-def opened(output: Output, job: Job) -> Iterator[bool]:
-    """Have an output's folder for this process alone, and for this job: whether that was begun.
-
-    Raises `UsageError` where it is another scan's at this moment, or of another job, unless that is
-    to be replaced; `LivetagError` where the folder cannot be written.
-    """
+def _opened(state: Path, job: Job) -> Iterator[bool]:
     import filelock
 
     try:
-        output.state.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(output.state / _LOCK)
+        state.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(state / _LOCK)
         lock.acquire(timeout=0.0)
     except filelock.Timeout as error:
-        raise UsageError(f"another livetag writes to {output.state} at this moment") from error
+        raise UsageError(f"another livetag writes to {state} at this moment") from error
     except (OSError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise LivetagError(f"{output.state} cannot be written: {reason}") from error
+        raise LivetagError(f"{state} cannot be written: {reason}") from error
     try:
-        yield _claim(output.state, json.loads(json.dumps(job.described())), job.replace)
+        yield _claim(state, job.described(), job.replace)
     finally:
         lock.release()
 
@@ -165,8 +178,7 @@ def _claim(state: Path, now: dict[str, Any], replace: bool) -> bool:
     names = {path.name for path in state.iterdir()}
     if before is None and not names <= {_LOCK, _TEMPORARY}:
         raise UsageError(f"{state} is there already, and is no scan's: move it away")
-    if before is not None and before != now and not replace:
-        raise UsageError(_of_another_job(state, before, now))
+    check_job(str(state), before, now, replace)
     for name in names:
         if name == _TEMPORARY or (before != now and len(name) == _FOLDER_CHARACTERS):
             shutil.rmtree(state / name)
@@ -187,23 +199,12 @@ def _read(description: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else {}
 
 
-def _of_another_job(state: Path, before: dict[str, Any], now: dict[str, Any]) -> str:
+def check_job(state: str, before: dict[str, Any] | None, now: dict[str, Any], force: bool) -> None:
+    """Raise `UsageError` where results are of another job, unless they are to be replaced."""
+    if before is None or before == now or force:
+        return
     keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
-    return (
+    raise UsageError(
         f"{state} holds the results of another scan, which differs in {', '.join(keys)}: go on "
         "with the options of then, name another output, or let --force begin anew"
     )
-
-
-def put(written: Path, result: Path) -> None:
-    """Give a result that is whole its name. Raises `OSError`."""
-    try:
-        written.replace(result)
-    except FileNotFoundError:
-        result.parent.mkdir(parents=True, exist_ok=True)
-        written.replace(result)
-
-
-def temporary(output: Output) -> Path:
-    """The folder for results that are not whole yet, on the disk where they will be."""
-    return output.state / _TEMPORARY

@@ -1,5 +1,6 @@
 """What a scan is to produce: everything that its results depend on but the recordings."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,4 +107,5 @@ class Job:
             settings = as_builtins(self.config)
             told |= {key: settings[key] for key in _DECIDES_EVENTS}
             told["began"] = self.began
-        return told | {f"{annotation} beside": True for annotation in self.annotations}
+        told |= {f"{annotation} beside": True for annotation in self.annotations}
+        return dict(json.loads(json.dumps(told)))  # as it is read again

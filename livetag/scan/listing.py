@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from livetag.errors import InputError, UsageError
+from livetag.scan.remote import find, is_address
 
 ENDINGS = frozenset(
     (
@@ -47,10 +48,14 @@ def list_recordings(paths: Sequence[str], lists: Sequence[str] = ()) -> list[Rec
 
     Raises `UsageError` for a list that cannot be read, and `InputError` where there is nothing.
     """
-    found: dict[Path, Recording] = {}
+    found: dict[str, Recording] = {}
     for path in (*paths, *(path for name in lists for path in _read_list(name))):
-        for file, place in _expanded(path):
-            found.setdefault(file, _looked_at(file, place))
+        if is_address(path):
+            for recording in _at_address(path):
+                found.setdefault(recording.path, recording)
+        else:
+            for file, place in _expanded(path):
+                found.setdefault(str(file), _looked_at(file, place))
     if not found:
         where = ", ".join([*paths, *lists]) or "an empty list"
         raise InputError(f"there is no recording in {where}: name files, folders or patterns")
@@ -78,6 +83,13 @@ def _read_list(name: str) -> list[str]:
     text = os.fsdecode(data)
     lines = text.split("\0") if "\0" in text else text.replace("\r\n", "\n").split("\n")
     return [path for path in lines if path]
+
+
+def _at_address(address: str) -> Iterator[Recording]:
+    """What an fsspec address names; of many files, those with a known ending."""
+    for file in find(address):
+        if file.address == address or Path(file.place).suffix.lower() in ENDINGS:
+            yield Recording(file.address, file.address, file.place, file.size, file.version)
 
 
 def _expanded(path: str) -> Iterator[tuple[Path, str]]:

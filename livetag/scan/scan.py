@@ -7,9 +7,10 @@ from typing import Protocol, Self
 
 from livetag.errors import UsageError
 from livetag.scan.analysis import annotation_path
-from livetag.scan.folder import Output, opened, temporary
+from livetag.scan.folder import Output
 from livetag.scan.job import Job
 from livetag.scan.listing import Recording
+from livetag.scan.remote import is_address
 from livetag.scan.worker import Broken, Done, Report, Task
 from livetag.text import counted
 
@@ -34,9 +35,11 @@ class Scan:
 
     def __enter__(self) -> Self:
         """Raises `UsageError` where the output is another's, and `LivetagError`."""
+        if self._job.annotations and any(is_address(one.path) for one in self._recordings):
+            raise UsageError("annotations go beside recordings of this machine, not to addresses")
         self._output.check(self._recordings)
         with contextlib.ExitStack() as undo:
-            begun = undo.enter_context(opened(self._output, self._job))
+            begun = undo.enter_context(self._output.open())
             self._done = {one for one in self._recordings if begun and self._output.has(one)}
             if not begun and not self._job.replace:
                 self._check_annotations()
@@ -67,8 +70,8 @@ class Scan:
         for recording in self._recordings:
             if recording.unusable:
                 yield Broken(recording, f"{recording.path} cannot be read: {recording.unusable}")
-        temporary_folder = temporary(self._output)
-        tasks = [Task(one, self._output.result(one), temporary_folder) for one in self.todo]
+        output = self._output
+        tasks = [Task(one, output.result(one), output.temporary) for one in self.todo]
         for report in engine.run(tasks):
             if isinstance(report, Done):
                 self._output.note(report.recording)

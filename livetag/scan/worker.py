@@ -6,6 +6,7 @@ when whoever holds the other end is gone.
 
 import contextlib
 import signal
+import tempfile
 import time
 import uuid
 from collections.abc import Callable
@@ -15,9 +16,9 @@ from pathlib import Path
 
 from livetag.errors import InputError, LivetagError
 from livetag.scan.analysis import Analyst, Heard, Summary
-from livetag.scan.folder import put
 from livetag.scan.job import Job
 from livetag.scan.listing import Recording
+from livetag.scan.remote import upload
 from livetag.yamnet.classifier import LiteRTClassifier
 
 _TELLING_SECONDS = 0.5
@@ -25,11 +26,14 @@ _TELLING_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A recording, where its result goes, and the folder in which that is written."""
+    """A recording, where its result goes, and the folder in which that is written.
+
+    A result that goes to an fsspec address has none: it is written in the worker's own.
+    """
 
     recording: Recording
-    result: Path
-    temporary: Path
+    result: Path | str
+    temporary: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ Work = Callable[[Task, Heard], Done | Broken | Failed]
 class RecordingWork:
     """A `Work` that analyzes recordings; it goes to the worker before its model is loaded."""
 
-    def __init__(self, job: Job, model: Path) -> None:
+    def __init__(self, job: Job, model: Path | bytes) -> None:
         self._job = job
         self._model = model
         self._analyst: Analyst | None = None
@@ -79,12 +83,13 @@ class RecordingWork:
     def __call__(self, task: Task, heard: Heard) -> Done | Broken | Failed:
         recording = task.recording
         # A name of its own: a worker of a scan that was killed may still be at the same recording.
-        written = task.temporary / f"{uuid.uuid4().hex}.{self._job.form}"
+        folder = task.temporary or Path(tempfile.gettempdir())
+        written = folder / f"{uuid.uuid4().hex}.{self._job.form}"
         try:
             if self._analyst is None:
                 self._analyst = Analyst(self._job, LiteRTClassifier(self._model))
             summary = self._analyst.write(recording, written, heard)
-            put(written, task.result)
+            _put(written, task.result)
             return Done(recording, summary)
         except InputError as error:
             return Broken(recording, str(error))
@@ -94,9 +99,21 @@ class RecordingWork:
             return Failed(error)
         except OSError as error:
             reason = error.strerror or error
-            return Failed(LivetagError(f"{task.temporary.parent} cannot be written: {reason}"))
+            return Failed(LivetagError(f"{task.result} cannot be written: {reason}"))
         finally:
             written.unlink(missing_ok=True)
+
+
+def _put(written: Path, result: Path | str) -> None:
+    """Give a result that is whole its name. Raises `OSError`."""
+    if isinstance(result, str):
+        upload(written, result)
+        return
+    try:
+        written.replace(result)
+    except FileNotFoundError:
+        result.parent.mkdir(parents=True, exist_ok=True)
+        written.replace(result)
 
 
 def serve(connection: Connection, work: Work) -> None:

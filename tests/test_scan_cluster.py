@@ -1,0 +1,211 @@
+"""A scan on a Dask cluster, and results at fsspec addresses: as on this machine alone.
+
+The cluster is a real one: a scheduler and two workers, each a process of its own.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import fsspec
+import numpy as np
+import pytest
+import soundfile
+from running import PATIENCE_SECONDS, run, running
+
+from livetag.errors import InputError, UsageError
+from livetag.scan import remote
+from livetag.scan.job import Job
+from livetag.scan.listing import list_recordings
+from livetag.scan.remote_output import RemoteOutput
+from livetag.scan.worker import _put
+from livetag.schema import Config
+from livetag.sources.demo import demo_chunks
+
+RATE_HZ = 16_000
+JOB = Job("events", "csv", Config(), "model")
+FORCED = Job("events", "csv", Config(threshold=0.5), "model", replace=True)
+
+
+class Dask(NamedTuple):
+    """A scheduler's address, and its workers' processes."""
+
+    scheduler: str
+    workers: list["subprocess.Popen[str]"]
+
+
+@contextlib.contextmanager
+def started(*command: str, said: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """A process, and what of a line it has said matches a pattern."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command], stderr=subprocess.PIPE, stdout=None, text=True
+    )
+    assert process.stderr is not None
+    try:
+        found = next(filter(None, (re.search(said, line) for line in process.stderr)))
+        yield process, found[1]
+    finally:
+        process.kill()
+        process.communicate(timeout=PATIENCE_SECONDS)
+
+
+@pytest.fixture
+def dask(tmp_path: Path) -> Iterator[Dask]:
+    options = ("--no-dashboard", "--host", "127.0.0.1", "--port", "0")
+    with contextlib.ExitStack() as stack:
+        _, address = stack.enter_context(
+            started("distributed.cli.dask_scheduler", *options, said=r"Scheduler at:\s+(tcp\S+)")
+        )
+        worker = ("distributed.cli.dask_worker", address, "--no-nanny", "--nthreads", "1")
+        places = ("--no-dashboard", "--local-directory", str(tmp_path / "dask"))
+        workers = [
+            stack.enter_context(started(*worker, *places, said=r"(Registered) to:"))[0]
+            for _ in range(2)
+        ]
+        yield Dask(address, workers)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A long recording, eight short ones, and one that is none."""
+    folder = tmp_path_factory.mktemp("archive")
+    demo = np.concatenate(list(islice(demo_chunks(), 20 * 48)))[: 48 * RATE_HZ]
+    soundfile.write(folder / "long.wav", np.tile(demo, 10), RATE_HZ)
+    for at in range(8):
+        soundfile.write(folder / f"{at}.flac", demo[at * 3 * RATE_HZ :][: 9 * RATE_HZ], RATE_HZ)
+    (folder / "none.wav").write_text("no audio")
+    return folder
+
+
+@pytest.mark.usefixtures("compiled")
+def test_a_cluster_that_loses_a_worker_gives_what_this_machine_gives(
+    dask: Dask, archive: Path, tmp_path: Path
+) -> None:
+    addresses = f"file://{archive}/*.*"
+    local, out = tmp_path / "local.csv", tmp_path / "out.csv"
+    here = run("scan", addresses, "-o", str(local))
+    assert here.returncode == 3
+    command = ["scan", addresses, "-o", f"file://{out}", "--engine", "dask"]
+    with running(*command, "--scheduler", dask.scheduler) as scan:
+        parts = out.with_name("out.csv.parts")
+        while len(list(parts.glob("??/*.csv"))) < 2:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                pytest.fail(f"it ended: {scan.process.wait(0.01)}, {scan.stderr.decode()}")
+        at_long = max(dask.workers, key=lambda worker: cpu_seconds(worker.pid))
+        at_long.send_signal(signal.SIGKILL)
+        assert len(list(parts.glob("??/*.csv"))) < 9  # it was half-way
+        assert scan.wait() == 3
+    said = scan.stderr.decode()
+    assert "9 recordings scanned" in said
+    assert re.search(r"1 recording could not be scanned:\n.*none\.wav is no audio", said)
+    assert out.read_bytes() == local.read_bytes()
+    assert len(local.read_text().splitlines()) > 30
+    assert not parts.exists()
+
+
+def cpu_seconds(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_an_engine_that_cannot_be_is_wrong_use(tmp_path: Path) -> None:
+    out = str(tmp_path / "out.csv")
+    for options in (["--engine", "dask"], ["--scheduler", "tcp://127.0.0.1:1"]):
+        done = run("scan", str(tmp_path), "-o", out, *options)
+        assert done.returncode == 2
+        assert b"--engine dask needs --scheduler ADDRESS" in done.stderr
+
+
+# --- Addresses ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bucket() -> str:
+    """Files in memory, as fsspec has them; and nothing from other tests."""
+    memory = fsspec.filesystem("memory")
+    memory.store.clear()
+    for name in ("a/2.flac", "a/1.wav", "a/b/3.ogg", "a/notes.txt"):
+        memory.pipe_file(f"/bucket/{name}", name.encode())
+    return "memory://bucket"
+
+
+def test_addresses_name_files_folders_and_patterns(bucket: str, tmp_path: Path) -> None:
+    def names(*paths: str, lists: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+        return [(one.name, one.place) for one in list_recordings(paths, lists)]
+
+    root = "memory:///bucket/a"
+    assert names(f"{bucket}/a") == [
+        (f"{root}/1.wav", "1.wav"),
+        (f"{root}/2.flac", "2.flac"),
+        (f"{root}/b/3.ogg", "b/3.ogg"),
+    ]
+    assert names(f"{bucket}/a/*.flac") == [(f"{root}/2.flac", "2.flac")]
+    (tmp_path / "list").write_text(f"{root}/notes.txt\n")
+    assert names(lists=(str(tmp_path / "list"),)) == [(f"{root}/notes.txt", "notes.txt")]
+    with pytest.raises(InputError, match=r"cannot be listed"):
+        names(f"{bucket}/lost.wav")
+
+
+def test_what_is_at_an_address_is_copied_and_the_copy_goes(bucket: str) -> None:
+    with remote.local_copy(f"{bucket}/a/1.wav") as path:
+        assert path.name == "1.wav"
+        assert path.read_bytes() == b"a/1.wav"
+    assert not path.exists()
+    with (
+        pytest.raises(InputError, match=r"lost\.wav cannot be read"),
+        remote.local_copy(f"{bucket}/lost.wav"),
+    ):
+        pytest.fail("it was copied")
+    with pytest.raises(UsageError, match="cannot be read: Protocol not known"):
+        remote.filesystem("nowhere://a")
+
+
+def test_addresses_without_fsspec_are_an_error_that_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    with pytest.raises(UsageError, match=r"pip install 'livetag\[cluster\]'"):
+        remote.filesystem("s3://bucket/a.wav")
+
+
+@pytest.mark.parametrize("name", ["out.csv", "results"])
+def test_a_remote_output_knows_what_it_has(name: str, bucket: str, tmp_path: Path) -> None:
+    address = f"{bucket}/{name}"
+    recordings = list_recordings([f"{bucket}/a"])
+    first, second, _ = recordings
+    output = RemoteOutput(address, JOB)
+    output.check(recordings)
+    with output.open() as begun:
+        assert not begun
+        for one in (first, second):
+            (tmp_path / "written").write_text(f"header\n{one.place}\n")
+            _put(tmp_path / "written", output.result(one))
+            output.note(one)
+    other = RemoteOutput(address, Job("events", "csv", Config(threshold=0.5), "model"))
+    with pytest.raises(UsageError, match="differs in threshold"), other.open():
+        pytest.fail("it was opened")
+    again = RemoteOutput(address, JOB)
+    again.check(recordings)
+    with again.open() as begun:
+        assert begun
+        assert [again.has(one) for one in recordings] == [True, True, False]
+        again.finish([second, first])
+    memory = fsspec.filesystem("memory")
+    if name == "out.csv":
+        header, *rows = memory.cat_file(f"/bucket/{name}").decode().splitlines()
+        assert header.startswith("file,start_s")
+        assert rows == ["2.flac", "1.wav"]
+        assert not memory.exists(f"/bucket/{name}.parts")
+        with pytest.raises(UsageError, match=r"out\.csv is there already"):
+            RemoteOutput(address, JOB).check(recordings)
+    else:
+        assert memory.cat_file(f"/bucket/{name}/1.wav.csv") == b"header\n1.wav\n"
+        with RemoteOutput(address, FORCED).open() as begun:
+            assert not begun
