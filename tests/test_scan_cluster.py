@@ -25,7 +25,7 @@ from livetag.scan import remote
 from livetag.scan.job import Job
 from livetag.scan.listing import list_recordings
 from livetag.scan.remote_output import RemoteOutput
-from livetag.scan.worker import _put
+from livetag.scan.worker import put
 from livetag.schema import Config
 from livetag.sources.demo import demo_chunks
 
@@ -186,8 +186,11 @@ def test_a_remote_output_knows_what_it_has(name: str, bucket: str, tmp_path: Pat
         assert not begun
         for one in (first, second):
             (tmp_path / "written").write_text(f"header\n{one.place}\n")
-            _put(tmp_path / "written", output.result(one))
-            output.note(one)
+            put(tmp_path / "written", output.result(one))
+            mark = output.mark(one)
+            if mark is not None:
+                (tmp_path / "written").touch()
+                put(tmp_path / "written", mark)
     other = RemoteOutput(address, Job("events", "csv", Config(threshold=0.5), "model"))
     with pytest.raises(UsageError, match="differs in threshold"), other.open():
         pytest.fail("it was opened")

@@ -9,7 +9,7 @@ from livetag.errors import LivetagError, UsageError
 from livetag.scan.folder import FileOutput, FolderOutput, Output
 from livetag.scan.job import Job
 from livetag.scan.listing import Recording
-from livetag.scan.worker import _put
+from livetag.scan.worker import put
 from livetag.schema import Config
 
 JOB = Job("events", "csv", Config(), "model")
@@ -24,8 +24,11 @@ def finish_one(output: Output, recording: Recording) -> None:
     assert output.temporary is not None
     written = output.temporary / "written"
     written.write_text(f"{HEADER}{recording.name},0,1\n")
-    _put(written, output.result(recording))
-    output.note(recording)
+    put(written, output.result(recording))
+    mark = output.mark(recording)
+    if mark is not None:
+        written.touch()
+        put(written, mark)
 
 
 def as_file(path: Path, job: Job) -> Output:

@@ -53,8 +53,8 @@ class Output(Protocol):
         """Whether it is there: of this recording as it is now, and of this job."""
         ...
 
-    def note(self, recording: Recording) -> None:
-        """Take note that it is there."""
+    def mark(self, recording: Recording) -> Path | str | None:
+        """An empty file that says that it is there; None where its name says it."""
         ...
 
     def finish(self, recordings: Sequence[Recording]) -> None:
@@ -88,7 +88,7 @@ class FileOutput:
     def has(self, recording: Recording) -> bool:
         return _is_whole(self.result(recording))
 
-    def note(self, recording: Recording) -> None:
+    def mark(self, recording: Recording) -> None:
         """The part's name says it."""
 
     def finish(self, recordings: Sequence[Recording]) -> None:
@@ -130,17 +130,12 @@ class FolderOutput:
         return self._path / f"{recording.place}.{self._job.form}"
 
     def has(self, recording: Recording) -> bool:
-        return self._mark(recording).exists() and _is_whole(self.result(recording))
-
-    def note(self, recording: Recording) -> None:
-        mark = self._mark(recording)
-        mark.parent.mkdir(exist_ok=True)
-        mark.touch()
+        return self.mark(recording).exists() and _is_whole(self.result(recording))
 
     def finish(self, recordings: Sequence[Recording]) -> None:
         """Each result is where it belongs."""
 
-    def _mark(self, recording: Recording) -> Path:
+    def mark(self, recording: Recording) -> Path:
         return self.state / recording.key[:_FOLDER_CHARACTERS] / recording.key
 
 

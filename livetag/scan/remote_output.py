@@ -32,7 +32,7 @@ class RemoteOutput:
         ending = ".parts" if self._is_file else "/.livetag-scan"
         self.state = f"{self._address}{ending}"
         self._state_path = f"{self._path}{ending}"
-        self._noted: set[str] = set()
+        self._there: set[str] = set()
 
     def check(self, recordings: Sequence[Recording]) -> None:
         """Raise `UsageError` where results cannot go there."""
@@ -62,7 +62,7 @@ class RemoteOutput:
         check_job(self.state, before, now, self._job.replace)
         if before == now:
             found = self._system.find(self._state_path)
-            self._noted = {path.rpartition("/")[2] for path in found}
+            self._there = {path.rpartition("/")[2] for path in found}
         elif before is not None:
             self._system.rm(self._state_path, recursive=True)
         self._system.makedirs(self._state_path, exist_ok=True)
@@ -72,17 +72,16 @@ class RemoteOutput:
     def result(self, recording: Recording) -> str:
         """The address of a recording's result."""
         if self._is_file:
-            return f"{self.state}/{recording.key[:2]}/{self._mark(recording)}"
+            return self._in_state(recording)
         return f"{self._address}/{recording.place}.{self._job.form}"
 
     def has(self, recording: Recording) -> bool:
         """Whether its result is there: of this recording as it is now, and of this job."""
-        return self._mark(recording) in self._noted
+        return self._name(recording) in self._there
 
-    def note(self, recording: Recording) -> None:
-        """Take note that it is there."""
-        if not self._is_file:
-            self._system.touch(f"{self._state_path}/{self._mark(recording)}")
+    def mark(self, recording: Recording) -> str | None:
+        """The address of an empty file that says that it is there; None where its name says it."""
+        return None if self._is_file else self._in_state(recording)
 
     def finish(self, recordings: Sequence[Recording]) -> None:
         """Merge the parts, here; then they go."""
@@ -91,7 +90,7 @@ class RemoteOutput:
         with tempfile.TemporaryDirectory(prefix="livetag-") as folder:
             parts = []
             for recording in recordings:
-                name = self._mark(recording)
+                name = self._name(recording)
                 parts.append(Path(folder, name))
                 self._system.get_file(f"{self._state_path}/{name[:2]}/{name}", str(parts[-1]))
             merged = Path(folder, "merged")
@@ -99,5 +98,8 @@ class RemoteOutput:
             upload(merged, self._address)
         self._system.rm(self._state_path, recursive=True)
 
-    def _mark(self, recording: Recording) -> str:
+    def _in_state(self, recording: Recording) -> str:
+        return f"{self.state}/{recording.key[:2]}/{self._name(recording)}"
+
+    def _name(self, recording: Recording) -> str:
         return f"{recording.key}.{self._job.form}"

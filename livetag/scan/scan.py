@@ -71,10 +71,11 @@ class Scan:
             if recording.unusable:
                 yield Broken(recording, f"{recording.path} cannot be read: {recording.unusable}")
         output = self._output
-        tasks = [Task(one, output.result(one), output.temporary) for one in self.todo]
+        tasks = [
+            Task(one, output.result(one), output.temporary, output.mark(one)) for one in self.todo
+        ]
         for report in engine.run(tasks):
             if isinstance(report, Done):
-                self._output.note(report.recording)
                 self._done.add(report.recording)
             yield report
 

@@ -28,12 +28,14 @@ _TELLING_SECONDS = 0.5
 class Task:
     """A recording, where its result goes, and the folder in which that is written.
 
-    A result that goes to an fsspec address has none: it is written in the worker's own.
+    A result that goes to an fsspec address has none: it is written in the worker's own. `mark`: an
+    empty file that says that the result is there, where its name does not.
     """
 
     recording: Recording
     result: Path | str
     temporary: Path | None
+    mark: Path | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,10 @@ class RecordingWork:
             if self._analyst is None:
                 self._analyst = Analyst(self._job, LiteRTClassifier(self._model))
             summary = self._analyst.write(recording, written, heard)
-            _put(written, task.result)
+            put(written, task.result)
+            if task.mark is not None:
+                written.touch()
+                put(written, task.mark)
             return Done(recording, summary)
         except InputError as error:
             return Broken(recording, str(error))
@@ -104,8 +109,8 @@ class RecordingWork:
             written.unlink(missing_ok=True)
 
 
-def _put(written: Path, result: Path | str) -> None:
-    """Give a result that is whole its name. Raises `OSError`."""
+def put(written: Path, result: Path | str) -> None:
+    """Give a file that is whole its name. Raises `OSError`."""
     if isinstance(result, str):
         upload(written, result)
         return
