@@ -69,7 +69,7 @@ def build_cases(params: Params, blocks_per_window: int) -> dict[str, Callable[[]
     part = Parts(params, captured, resampled, scores, blocks_per_window)
     window = windows(params, captured, classifier)
     patch = itertools.cycle(patches)
-    interpreter = classifier._single._interpreter
+    interpreter = classifier._networks[1]._interpreter
     return {
         WINDOW: lambda: next(window),
         CALL: lambda: classifier(next(patch)),

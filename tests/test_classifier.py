@@ -55,8 +55,8 @@ def test_a_batch_that_cannot_run_is_an_error(
     def invoke() -> None:
         raise RuntimeError("node 7 failed to invoke")
 
-    assert classifier._batch is not None
-    monkeypatch.setattr(classifier._batch._interpreter, "invoke", invoke)
+    network = classifier._networks[BATCH_PATCHES]
+    monkeypatch.setattr(network._interpreter, "invoke", invoke)
     with pytest.raises(ModelError, match="cannot run: node 7"):
         classifier.many(patches)
     assert classifier(patches[0]).scores.shape == (521,)

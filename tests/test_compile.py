@@ -353,7 +353,7 @@ def test_a_network_that_cannot_run_is_an_error(
     def invoke() -> None:
         raise RuntimeError("node 7 failed to invoke")
 
-    monkeypatch.setattr(classifier._single._interpreter, "invoke", invoke)
+    monkeypatch.setattr(classifier._networks[1]._interpreter, "invoke", invoke)
     with pytest.raises(ModelError, match="cannot run: node 7"):
         classifier(np.zeros((96, 64), np.float32))
 

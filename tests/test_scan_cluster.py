@@ -22,10 +22,11 @@ from running import PATIENCE_SECONDS, run, running
 
 from livetag.errors import InputError, UsageError
 from livetag.scan import remote
+from livetag.scan.cluster import _bundled
 from livetag.scan.job import Job
-from livetag.scan.listing import list_recordings
+from livetag.scan.listing import Recording, list_recordings
 from livetag.scan.remote_output import RemoteOutput
-from livetag.scan.worker import put
+from livetag.scan.worker import Task, put
 from livetag.schema import Config
 from livetag.sources.demo import demo_chunks
 
@@ -113,6 +114,14 @@ def test_a_cluster_that_loses_a_worker_gives_what_this_machine_gives(
 def cpu_seconds(process: int) -> float:
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_short_recordings_are_bundled() -> None:
+    sizes = [20 << 20, 5 << 20, 4 << 20, *[1_000] * 150]
+    tasks = [Task(Recording(f"{at}", "", "", size), "", None) for at, size in enumerate(sizes)]
+    bundles = list(_bundled(tasks))
+    assert [len(bundle) for bundle in bundles] == [1, 2, 100, 50]
+    assert [task for bundle in bundles for task in bundle] == tasks
 
 
 def test_an_engine_that_cannot_be_is_wrong_use(tmp_path: Path) -> None:

@@ -14,7 +14,10 @@ from livetag.errors import LivetagError, UsageError
 from livetag.scan.worker import Broken, Done, Failed, RecordingWork, Report, Task
 
 _AHEAD = 4
-"""Tasks for each thread of the cluster that the scheduler knows of: it sees the others later."""
+"""Bundles for each thread of the cluster that the scheduler knows of: it sees the others later."""
+_BUNDLE_BYTES = 8 << 20
+_BUNDLE_TASKS = 100
+"""A bundle is of so much, seconds of work each, or of one recording that has more."""
 _ANSWER_SECONDS = 30.0
 
 _of_this_thread = threading.local()
@@ -58,47 +61,73 @@ class Cluster:
 
         # As a task of its own, the scheduler can have it made again where its worker is gone.
         work = self._client.submit(_same, self._work, pure=False)
-        left = iter(tasks)
-        doing: dict[Any, Task] = {}
+        left = _bundled(tasks)
+        doing: dict[Any, list[Task]] = {}
         finished = distributed.as_completed()
 
-        def submit(count: int) -> None:
-            for task in islice(left, count):
-                future = self._client.submit(_do, work, task, pure=False)
-                doing[future] = task
+        def submit(bundles: Iterable[list[Task]]) -> None:
+            for bundle in bundles:
+                future = self._client.submit(_do, work, bundle, pure=False)
+                doing[future] = bundle
                 finished.add(future)
 
         threads = sum(self._client.nthreads().values())
-        submit(_AHEAD * max(threads, 1))
+        submit(islice(left, _AHEAD * max(threads, 1)))
         while doing:
             future = next(finished)
-            task = doing.pop(future)
-            submit(1)
-            yield self._report(future, task)
+            bundle = doing.pop(future)
+            try:
+                yield from _reports(future)
+            except distributed.KilledWorker:
+                if len(bundle) == 1:
+                    yield _broken(bundle[0])
+                else:  # one of them is to blame
+                    submit([task] for task in bundle)
+            submit(islice(left, 1))
 
-    def _report(self, future: Any, task: Task) -> Report:
-        import distributed
 
-        try:
-            report: Done | Broken | Failed = future.result()
-        except distributed.KilledWorker:
-            path = task.recording.path
-            return Broken(task.recording, f"{path}: its workers died: is memory short?")
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise LivetagError(f"a Dask worker cannot do its task: {reason}") from error
+def _bundled(tasks: Iterable[Task]) -> Iterator[list[Task]]:
+    """Tasks in bundles: many short recordings are as much to the scheduler as a long one."""
+    bundle: list[Task] = []
+    size = 0
+    for task in tasks:
+        bundle.append(task)
+        size += task.recording.size
+        if size >= _BUNDLE_BYTES or len(bundle) == _BUNDLE_TASKS:
+            yield bundle
+            bundle, size = [], 0
+    if bundle:
+        yield bundle
+
+
+def _reports(future: Any) -> Iterator[Report]:
+    """What became of a bundle. Raises `KilledWorker`, and `LivetagError` for all else."""
+    import distributed
+
+    try:
+        reports: list[Done | Broken | Failed] = future.result()
+    except distributed.KilledWorker:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise LivetagError(f"a Dask worker cannot do its task: {reason}") from error
+    for report in reports:
         if isinstance(report, Failed):
             raise report.error
-        return report
+        yield report
+
+
+def _broken(task: Task) -> Broken:
+    recording = task.recording
+    return Broken(recording, f"{recording.path}: its workers died: is memory short?")
 
 
 def _same(work: RecordingWork) -> RecordingWork:
     return work
 
 
-def _do(work: RecordingWork, task: Task) -> Done | Broken | Failed:
-    """Do a task on a worker, with this thread's own model."""
+def _do(work: RecordingWork, tasks: list[Task]) -> list[Done | Broken | Failed]:
+    """Do tasks on a worker, with this thread's own model."""
     if getattr(_of_this_thread, "given", None) is not work:
         _of_this_thread.given, _of_this_thread.work = work, copy.copy(work)
-    done: Done | Broken | Failed = _of_this_thread.work(task, lambda _: None)
-    return done
+    return [_of_this_thread.work(task, lambda _: None) for task in tasks]

@@ -21,6 +21,8 @@ BATCH_PATCHES = 16
 More bring no more: measured with 8, 16, 32 and 64 on an AMD EPYC, 16 took least (`python
 benchmarks/scan.py` has it against 32).
 """
+_BATCHES = BATCH_PATCHES, 4, 1
+"""What is left of full batches goes in smaller ones: short recordings are nothing else."""
 
 
 class Prediction(NamedTuple):
@@ -59,22 +61,22 @@ class LiteRTClassifier(Classifier):
     def __init__(self, model: Path | bytes) -> None:
         """Raises `ModelError` where it cannot be loaded, or is not YAMNet."""
         self._content = model if isinstance(model, bytes) else model.read_bytes()
-        self._single = _Network(self._content, 1)
-        self._batch: _Network | None = None  # a live stream never has as many patches at once
+        self._networks = {1: _Network(self._content, 1)}  # a live stream needs no other
 
     def __call__(self, patch: FloatArray) -> Prediction:
         """Score one patch. Raises `ModelError` where the model cannot run."""
-        return self._single([patch])[0]
+        return self._networks[1]([patch])[0]
 
     def many(self, patches: Sequence[FloatArray]) -> list[Prediction]:
         """Score patches, full batches at once. Raises `ModelError` where the model cannot run."""
         predictions: list[Prediction] = []
-        whole = len(patches) - len(patches) % BATCH_PATCHES
-        for first in range(0, whole, BATCH_PATCHES):
-            if self._batch is None:
-                self._batch = _Network(self._content, BATCH_PATCHES)
-            predictions += self._batch(patches[first : first + BATCH_PATCHES])
-        return predictions + [self(patch) for patch in patches[whole:]]
+        for size in _BATCHES:
+            while len(patches) - len(predictions) >= size:
+                if size not in self._networks:
+                    self._networks[size] = _Network(self._content, size)
+                first = len(predictions)
+                predictions += self._networks[size](patches[first : first + size])
+        return predictions
 
 
 class _Network:
