@@ -128,6 +128,9 @@ class PatchStream:
 
     Samples wait until they complete a patch, so that its new frames are computed together: for
     48 frames that is three times cheaper than frame by frame.
+
+    `new_frames`: float32[n, 64], the spectrogram from the end of the last patch but one to the end
+    of the last: one after another, they are the stream's spectrogram.
     """
 
     def __init__(self, params: Params) -> None:
@@ -138,6 +141,8 @@ class PatchStream:
         self._first_frame = 0  # index in the stream of _frames[0]
         self._frames = np.empty((0, params.mel_bands), np.float32)
         self._next_patch = 0  # frame at which the next patch starts
+        self._seen = 0  # frames up to the end of the last patch
+        self.new_frames = self._frames
 
     @property
     def samples(self) -> int:
@@ -155,10 +160,13 @@ class PatchStream:
         self._frames = np.concatenate((self._frames, new))
         while self._samples >= self._samples_needed():
             begin = self._next_patch - self._first_frame
-            patch = self._frames[begin : begin + self._params.patch_frames]
+            end = begin + self._params.patch_frames
+            patch = self._frames[begin:end]
+            self.new_frames = self._frames[self._seen - self._first_frame : end]
+            self._seen = self._first_frame + end
             yield self._next_patch * self._params.stft_hop_samples, patch
             self._next_patch += self._params.patch_hop_frames
-        past = min(self._next_patch - self._first_frame, len(self._frames))
+        past = min(self._next_patch, self._seen) - self._first_frame
         self._frames = self._frames[past:].copy()
         self._first_frame += past
 
