@@ -1,4 +1,4 @@
-"""Files from outside, opened with care: regular ones, of a size that has a bound.
+"""Files from outside, opened with care: regular ones, of a size that has a bound. And whole ones.
 
 A pipe would make whoever opens it wait, a device never ends, and the size that a file claims need
 not be the one it has. Rooms that take whole files read them through here.
@@ -70,6 +70,24 @@ def sha256(file: BinaryIO, path: Path, most_bytes: int) -> str:
             raise _too_large(path, most_bytes)
         digest.update(piece)
     return digest.hexdigest()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that is there whole or not at all; where it is a link, what it leads to.
+
+    Raises `OSError`.
+    """
+    path = path.resolve()
+    part = path.with_name(f".livetag-{os.getpid()}.part")
+    try:
+        with part.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _too_large(path: Path, most_bytes: int) -> OSError:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from livetag import __version__
-from livetag.recording_options import add_classify, add_weights, count
+from livetag.recording_options import add_classify, add_plot, add_weights, count
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -22,6 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_monitor(commands)
     add_classify(commands)
+    add_plot(commands)
     _add_history(commands)
     _add_config(commands)
     _add_service(commands)

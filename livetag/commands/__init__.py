@@ -11,12 +11,14 @@ from livetag.commands import (
     history,
     model,
     monitor,
+    plot,
     service,
 )
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "monitor": monitor.run,
     "classify": classify.run,
+    "plot": plot.run,
     "devices": devices.run,
     "doctor": doctor.run,
     "history": history.run,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from livetag.yamnet.compile import CompiledModel
     from livetag.yamnet.params import Params
 
-_NOT_KEYS = {"command", "config", "yes", "print"}
+_NOT_KEYS = {"command", "config", "yes", "print", "file", "output"}
 """Of a command's options; the others are keys of the configuration."""
 
 

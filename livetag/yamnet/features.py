@@ -26,8 +26,8 @@ def mel_matrix(params: Params) -> FloatArray:
     The scale is 1127 ln(1 + f / 700 Hz). The bin at 0 Hz belongs to no band.
     """
     nyquist_hz = params.sample_rate_hz / 2
-    bins = _hz_to_mel(np.linspace(0.0, nyquist_hz, params.fft_length // 2 + 1))[1:, np.newaxis]
-    first, last = _hz_to_mel(np.array([params.mel_min_hz, params.mel_max_hz]))
+    bins = hz_to_mel(np.linspace(0.0, nyquist_hz, params.fft_length // 2 + 1))[1:, np.newaxis]
+    first, last = hz_to_mel(np.array([params.mel_min_hz, params.mel_max_hz]))
     edges = np.linspace(first, last, params.mel_bands + 2)
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
@@ -35,7 +35,8 @@ def mel_matrix(params: Params) -> FloatArray:
     return np.vstack([np.zeros((1, params.mel_bands)), weights]).astype(np.float32)
 
 
-def _hz_to_mel(hz: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def hz_to_mel(hz: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Frequencies on the HTK mel scale: 1127 ln(1 + f / 700 Hz)."""
     return 1127.0 * np.log1p(hz / 700.0)
 
 
