@@ -50,6 +50,12 @@ def drawn(pixels: FloatArray, colours: Colours, ascii_only: bool = False) -> lis
     return [_line(row, colours) for row in pairs]
 
 
+def spectrum_pixels(cells: FloatArray, lines: int) -> FloatArray:
+    """float32[2 * lines, width] to be drawn, of float32[width, bands]: low frequencies below."""
+    pixels: FloatArray = cells.reshape(len(cells), 2 * lines, -1).mean(axis=2).T[::-1]
+    return pixels
+
+
 def _levels(values: FloatArray, count: int) -> npt.NDArray[np.intp]:
     """Which of `count` equal parts of 0 to 1 each value is in."""
     return np.clip((values * count).astype(np.intp), 0, count - 1)

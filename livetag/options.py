@@ -120,6 +120,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         help="keep events in the history that `livetag history` shows",
     )
     add("--clips", metavar="FOLDER", help="keep the sound of each alert in this folder")
+    add("--spectrogram", action=argparse.BooleanOptionalAction, help="on the dashboard, or not")
     add("--dashboard", action=argparse.BooleanOptionalAction, help="draw it (default), or do not")
     add_weights(parser)
 

@@ -28,6 +28,7 @@ class Change:
     rules: Rules
     top: int
     explain: bool
+    spectrogram: bool
     gone: Sequence[Sink]
     new: Sequence[Sink]
     told: str
@@ -57,7 +58,7 @@ class Reloader:
         gone, new = self._change_sinks(config, rules)
         told = _told(_differing(self._config, config), _differing(config, read))
         self._config = config
-        return Change(rules, config.top, config.explain, gone, new, told)
+        return Change(rules, config.top, config.explain, config.spectrogram, gone, new, told)
 
 
 def _differing(one: Config, other: Config) -> list[str]:

@@ -704,7 +704,7 @@ def test_a_hang_up_has_logs_opened_again_and_another_configuration_in_force(benc
         FakeSource(blocks, live=True),
         kept,
         gone,
-        reread=lambda: Change(silent, 3, True, [gone], [new], "much changed"),
+        reread=lambda: Change(silent, 3, True, False, [gone], [new], "much changed"),
     )
     assert monitor.run() == 0
     assert (kept.kinds, gone.kinds) == (["EventStart", "EventEnd"], ["EventStart"])

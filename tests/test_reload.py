@@ -17,7 +17,7 @@ RULE_KEYS = {
     *("max_seconds", "cooldown_seconds", "unless", "min_level_dbfs", "hours"),
     *("alert", "watch", "ignore", "groups", "rule"),
 }
-SHOWN_KEYS = {"top", "explain"}
+SHOWN_KEYS = {"top", "explain", "spectrogram"}
 
 
 class Files:
@@ -55,13 +55,14 @@ def test_what_is_the_same_changes_nothing() -> None:
     assert files.reloader().told == "nothing changed"
 
 
-def test_rules_top_and_explain_are_those_of_now() -> None:
+def test_rules_and_what_is_shown_are_those_of_now() -> None:
     files = Files()
-    files.have(threshold=0.4, top=3, explain=True, alert=["Dog"])
+    files.have(threshold=0.4, top=3, explain=True, spectrogram=True, alert=["Dog"])
     change = files.reloader()
     dog = change.rules.all[change.rules.labels.find("Dog").index]
-    assert (dog.threshold, dog.alert, change.top, change.explain) == (0.4, True, 3, True)
-    assert change.told == "threshold, alert, top, explain changed"
+    assert (dog.threshold, dog.alert) == (0.4, True)
+    assert (change.top, change.explain, change.spectrogram) == (3, True, True)
+    assert change.told == "threshold, alert, top, spectrogram, explain changed"
     assert files.reloader().told == "nothing changed"
 
 

@@ -46,6 +46,14 @@ def frequency_marks(params: Params) -> list[tuple[float, str]]:
     ]
 
 
+def frequency_names(params: Params, lines: int) -> list[str]:
+    """What stands beside each line of a spectrogram of so many, the highest frequency first."""
+    names = [""] * lines
+    for band, text in frequency_marks(params):
+        names[lines - 1 - int((band + 0.5) * lines / params.mel_bands)] = text
+    return names
+
+
 def band_centres_hz(params: Params) -> list[float]:
     """The frequency in the middle of each mel band."""
     low, high = hz_to_mel(np.array([params.mel_min_hz, params.mel_max_hz]))

@@ -19,13 +19,11 @@ from livetag.pipeline import analyze
 from livetag.plot.axes import clock
 from livetag.plot.track import Columns, Track
 from livetag.rules import Rules
+from livetag.spectrum import colour_range
 from livetag.text import printable
 from livetag.yamnet.classifier import Classifier
 from livetag.yamnet.labels import Label
 from livetag.yamnet.params import Params
-
-_DYNAMIC_RANGE = 9.0  # of log-mel, natural logarithm of a magnitude: 78 dB
-_LEAST_RANGE = 2.0  # silence has no structure, and shows none
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,9 +57,7 @@ class Overview:
     @property
     def spectrum_range(self) -> tuple[float, float]:
         """The values of log-mel that get the darkest and the brightest colour."""
-        high = float(self.log_mel.values.max())
-        low = max(float(self.log_mel.values.min()), high - _DYNAMIC_RANGE)
-        return low, max(high, low + _LEAST_RANGE)
+        return colour_range(self.log_mel.values)
 
 
 def overview(

@@ -13,8 +13,8 @@ from rich.segment import Segment, Segments
 from rich.style import Style
 
 from livetag.events import EventEnd
-from livetag.halfblocks import Line, colours_of, drawn
-from livetag.plot.axes import frequency_marks, time_marks
+from livetag.halfblocks import Line, colours_of, drawn, spectrum_pixels
+from livetag.plot.axes import frequency_names, time_marks
 from livetag.plot.overview import Overview, Row
 
 _WAVEFORM_LINES = 4
@@ -58,8 +58,9 @@ class _Painter:
 
     def lines(self) -> Iterator[Line]:
         yield [Segment(self._seen.title, _TITLE)]
+        names = frequency_names(self._seen.params, _SPECTRUM_LINES)
         yield from self._beside(["waveform"], self._waveform())
-        yield from self._beside(self._frequencies(), self._spectrum())
+        yield from self._beside(names, self._spectrum())
         yield from (self._row(row) for row in self._rows)
         yield self._axis()
         if self._with_rules:
@@ -91,15 +92,7 @@ class _Painter:
         """The spectrogram, high frequencies at the top."""
         low, high = self._seen.spectrum_range
         cells = (self._seen.log_mel.cells(self._width) - low) / (high - low)
-        bands = cells.reshape(self._width, 2 * _SPECTRUM_LINES, -1).mean(axis=2)
-        return drawn(bands.T[::-1], self._colours, self._ascii)
-
-    def _frequencies(self) -> list[str]:
-        bands_a_line = self._seen.params.mel_bands / _SPECTRUM_LINES
-        names = [""] * _SPECTRUM_LINES
-        for band, text in frequency_marks(self._seen.params):
-            names[_SPECTRUM_LINES - 1 - int((band + 0.5) / bands_a_line)] = text
-        return names
+        return drawn(spectrum_pixels(cells, _SPECTRUM_LINES), self._colours, self._ascii)
 
     def _row(self, row: Row) -> Line:
         """A class: a bar for the highest score of each part of the time, events in brackets."""
