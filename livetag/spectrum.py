@@ -6,7 +6,7 @@ from livetag.events import FloatArray, LogMel
 from livetag.yamnet.params import Params
 
 COLUMN_SECONDS = 0.1
-"""Of a column: five of them are a cell of a wide terminal."""
+"""Of a column: a cell of a terminal holds one at least, up to 300 cells."""
 _DYNAMIC_RANGE = 9.0  # of log-mel, the natural logarithm of a magnitude: 78 dB
 _LEAST_RANGE = 2.0  # silence has no structure, and shows none
 _NOTHING = -np.inf  # where nothing was heard

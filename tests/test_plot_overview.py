@@ -1,5 +1,6 @@
 """A recording at a glance: what is kept of it, and which classes are shown."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -81,6 +82,11 @@ def test_silence_has_a_range_of_colours_and_a_level_too() -> None:
 
 def test_a_name_stays_on_one_line() -> None:
     assert seen(bell(1.0), name="a\nb\x1b[1m").title.startswith("a?b?[1m   1 s")
+
+
+def test_of_a_long_name_the_middle_is_left_out() -> None:
+    title = seen(bell(1.0), name=f"begin-{'x' * 200}-end.wav").title
+    assert re.fullmatch(r"begin-x{24}…x{22}-end\.wav   1 s, peak .*", title)
 
 
 # --- Rows ---------------------------------------------------------------------------------------

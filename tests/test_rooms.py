@@ -31,6 +31,7 @@ FLOORS = {
     "livetag.history_schema": 0,
     "livetag.files": 0,
     "livetag.plot": 0,
+    "livetag.plot.palette": 0,
     "livetag.plot.track": 0,
     "livetag.sinks": 0,
     "livetag.sources": 0,

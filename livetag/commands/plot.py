@@ -58,12 +58,11 @@ def run(options: argparse.Namespace) -> int:
         terminal.print_picture(sys.stdout, seen, rows)
         return 0
     if sound is None:
-        content = figure.image(seen, rows, ending.removeprefix("."))
+        _write(output, figure.image(seen, rows, ending.removeprefix(".")))
     else:
-        content = page.page(seen, rows, sound.encoded(), sound.left_out)
+        _write(output, page.page(seen, rows, sound.encoded(), sound.left_out))
         if sound.left_out:
             say(console, sound.left_out)
-    _write(output, content)
     say(console, f"wrote {output}")
     return 0
 

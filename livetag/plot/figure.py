@@ -1,9 +1,7 @@
 """The picture as an image: PNG or SVG. The only room that imports matplotlib.
 
 As the visualisation notebook of YAMNet has it: waveform, log-mel spectrogram, and the scores of the
-top classes, over one time axis. The colours are told apart by people who do not see all of them:
-blues rise in darkness, alerts are vermilion and have a thick frame (Okabe and Ito, "Color universal
-design", 2008).
+top classes, over one time axis.
 """
 
 import io
@@ -16,21 +14,19 @@ import numpy.typing as npt
 from livetag.errors import LivetagError
 from livetag.plot.axes import frequency_marks, time_marks
 from livetag.plot.overview import Overview, Row
+from livetag.plot.palette import ALERT, EVENT, WAVEFORM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
 
-FORMS = ("png", "svg")
 _COLUMNS = 1_600  # about the pixels of a panel: what lies in one is combined before it is drawn
 _WIDTH_INCHES, _DOTS_AN_INCH = 14.0, 150
 _WAVEFORM_INCHES, _SPECTRUM_INCHES, _ROW_INCHES, _REST_INCHES = 1.4, 2.6, 0.26, 1.2
 _PADDING: Any = {"w_pad": 0.12, "h_pad": 0.08}  # inches
-_LEAST_PEAK = 1e-3
 _MOST_MARKS = 14
-_WAVEFORM, _MET = "#33658a", "#000000"
-_EVENT_FRAME: Any = {"edgecolors": "#000000", "linewidth": 0.8}
-_ALERT_FRAME: Any = {"edgecolors": "#d55e00", "linewidth": 2.0}
+_EVENT_FRAME: Any = {"edgecolors": EVENT, "linewidth": 0.8}
+_ALERT_FRAME: Any = {"edgecolors": ALERT, "linewidth": 2.0}
 _STYLE: Any = {
     "font.size": 10.0,
     "font.family": "sans-serif",
@@ -51,7 +47,7 @@ def check_matplotlib() -> None:
 
 
 def image(seen: Overview, rows: list[Row], form: str) -> bytes:
-    """A recording's picture as a whole file, `form` being one of `FORMS`."""
+    """A recording's picture as a whole file; `form` is "png" or "svg"."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -83,10 +79,9 @@ def image(seen: Overview, rows: list[Row], form: str) -> bytes:
 def _draw_waveform(axes: "Axes", seen: Overview) -> None:
     below, above = seen.envelope.cells(_COLUMNS).T
     edges = np.linspace(0.0, seen.seconds, _COLUMNS + 1)
-    axes.stairs(above, edges, baseline=-below, fill=True, color=_WAVEFORM, linewidth=0.6)
-    axes.axhline(0.0, color=_WAVEFORM, linewidth=0.6)
-    peak = 1.05 * max(seen.peak, _LEAST_PEAK)
-    axes.set_ylim(-peak, peak)
+    axes.stairs(above, edges, baseline=-below, fill=True, color=WAVEFORM, linewidth=0.6)
+    axes.axhline(0.0, color=WAVEFORM, linewidth=0.6)
+    axes.set_ylim(-seen.amplitude, seen.amplitude)
     axes.set_ylabel("amplitude")
 
 
@@ -143,7 +138,7 @@ def _draw_rules(axes: "Axes", seen: Overview, rows: list[Row]) -> None:
     for at, row in enumerate(rows):
         threshold = row.threshold or 1.0
         begins, ends = _runs(cells[:, row.label.index] >= threshold)
-        met = axes.hlines([at + 0.36] * len(begins), edges[begins], edges[ends], _MET, lw=1.2)
+        met = axes.hlines([at + 0.36] * len(begins), edges[begins], edges[ends], EVENT, lw=1.2)
         met.set_path_effects([withStroke(linewidth=3.0, foreground="white")])
         for alert, frame in ((False, _EVENT_FRAME), (True, _ALERT_FRAME)):
             spans = [

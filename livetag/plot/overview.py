@@ -25,6 +25,9 @@ from livetag.yamnet.classifier import Classifier
 from livetag.yamnet.labels import Label
 from livetag.yamnet.params import Params
 
+_LEAST_PEAK = 1e-3
+_MOST_NAME_CHARACTERS = 60
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Overview:
@@ -49,10 +52,19 @@ class Overview:
         return float(self.envelope.values.max())
 
     @property
+    def amplitude(self) -> float:
+        """Where the waveform's axis ends, above zero and below: a little beyond its peak."""
+        return 1.05 * max(self.peak, _LEAST_PEAK)
+
+    @property
     def title(self) -> str:
         """The recording in a line: its name, its length, and its highest peak."""
         peak = decibels(dbfs(self.peak**2)).strip()
-        return f"{printable(self.name)}   {clock(self.seconds, self.seconds)}, peak {peak} dBFS"
+        name = printable(self.name)
+        if len(name) > _MOST_NAME_CHARACTERS:  # its end may tell more than its middle
+            half = _MOST_NAME_CHARACTERS // 2
+            name = f"{name[:half]}…{name[-half:]}"
+        return f"{name}   {clock(self.seconds, self.seconds)}, peak {peak} dBFS"
 
     @property
     def spectrum_range(self) -> tuple[float, float]:

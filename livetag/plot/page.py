@@ -17,6 +17,7 @@ from livetag.events import EventEnd, FloatArray
 from livetag.halfblocks import MAGMA
 from livetag.plot.axes import band_centres_hz, clock, frequency_marks
 from livetag.plot.overview import Overview, Row
+from livetag.plot.palette import ALERT, EVENT, WAVEFORM
 from livetag.plot.track import MOST_COLUMNS
 from livetag.records import called, rounded
 from livetag.resources import ASSETS_DIR
@@ -26,9 +27,7 @@ _PLACE = re.compile("@@([a-z]+)@@")
 _MIDNIGHT = np.datetime64("1970-01-01", "ms")
 """Where a recording begins on the time axis: plotly tells dates as hours, minutes and seconds."""
 _WAVEFORM_PIXELS, _SPECTRUM_PIXELS, _ROW_PIXELS, _GAP_PIXELS, _AXIS_PIXELS = 120, 260, 26, 22, 50
-_LEAST_PEAK = 1e-3
 _Y_AXES = "yaxis", "yaxis2", "yaxis3"
-_WAVEFORM, _EVENT, _ALERT = "#33658a", "#000000", "#d55e00"
 _BLUES = [[0.0, "#f7fbff"], [0.25, "#c6dbef"], [0.5, "#6baed6"], [0.75, "#2171b5"], [1, "#08306b"]]
 
 
@@ -63,10 +62,9 @@ def _figure(seen: Overview, rows: list[Row]) -> dict[str, Any]:
     """What plotly.js draws: data and layout."""
     panels, height = _panels(len(rows))
     marks = frequency_marks(seen.params)
-    peak = 1.05 * max(seen.peak, _LEAST_PEAK)
     hertz = enumerate(band_centres_hz(seen.params))
     axes: tuple[dict[str, Any], ...] = (
-        {"range": [-peak, peak], "title": {"text": "amplitude"}},
+        {"range": [-seen.amplitude, seen.amplitude], "title": {"text": "amplitude"}},
         {
             "range": [-0.5, seen.params.mel_bands - 0.5],
             "tickvals": [band for band, _ in marks],
@@ -130,7 +128,7 @@ def _waveform(seen: Overview) -> list[dict[str, Any]]:
     line = {
         "type": "scatter",
         "mode": "lines",
-        "line": {"width": 0.5, "color": _WAVEFORM},
+        "line": {"width": 0.5, "color": WAVEFORM},
         **_columns(seen),
     }
     lower = {**line, "y": _packed(-below), "hoverinfo": "skip"}
@@ -141,7 +139,7 @@ def _waveform(seen: Overview) -> list[dict[str, Any]]:
             **line,
             "y": _packed(above),
             "fill": "tonexty",
-            "fillcolor": _WAVEFORM,
+            "fillcolor": WAVEFORM,
             "hovertemplate": hover,
         },
     ]
@@ -185,7 +183,7 @@ def _events(seen: Overview, rows: list[Row]) -> list[dict[str, Any]]:
     """A frame around each event, thick around alerts, and a mark at its start that tells of it."""
     numbered = [(at, event) for at, row in enumerate(rows) for event in row.events]
     drawn: list[dict[str, Any]] = []
-    for alert, colour, width in ((False, _EVENT, 1), (True, _ALERT, 3)):
+    for alert, colour, width in ((False, EVENT, 1), (True, ALERT, 3)):
         events = [(at, event) for at, event in numbered if event.alert == alert]
         starts = [_time(event.start.start_s) for _, event in events]
         x: list[str | None] = []
