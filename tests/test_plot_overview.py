@@ -80,6 +80,10 @@ def test_silence_has_a_range_of_colours_and_a_level_too() -> None:
     assert there.title == "bell.wav   1 s, peak -inf dBFS"
 
 
+def test_full_scale_is_told_without_a_sign() -> None:
+    assert seen(np.full(RATE_HZ, 0.9999, np.float32)).title == "bell.wav   1 s, peak 0.0 dBFS"
+
+
 def test_a_name_stays_on_one_line() -> None:
     assert seen(bell(1.0), name="a\nb\x1b[1m").title.startswith("a?b?[1m   1 s")
 

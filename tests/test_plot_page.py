@@ -93,7 +93,7 @@ def test_the_page_draws_itself_without_a_network_and_without_a_fault(shown: Brow
     outside = [url for url in shown.requested if not url.startswith(("file:", "data:", "blob:"))]
     assert outside == []
     text = shown.value("document.body.innerText")
-    for words in ("bell.wav", "! Doorbell", "Speech", "4 kHz", "0:05", "0.50"):
+    for words in ("bell.wav", "! Doorbell", "Speech", "4 kHz", "0:05", "0.50", "thick ones alerts"):
         assert words in text
 
 
@@ -176,6 +176,7 @@ def test_a_page_without_sound_says_so_and_has_no_player(browser: Browser, tmp_pa
     text = browser.value("document.body.innerText")
     assert "no sound <here>" in text
     assert "space bar" not in text
+    assert "thick ones alerts" in text
     assert browser.value("document.querySelector('audio')") is None
     assert browser.problems == []
 
@@ -226,6 +227,7 @@ def test_events_are_framed_alerts_apart(written: Path) -> None:
 def test_without_rules_there_are_no_marks() -> None:
     content = page(*drawn(bell(1.0), with_rules=False), b"")
     assert figure(content)["layout"]["annotations"] == []
+    assert b"thick ones alerts" not in content
     assert all(trace["x"] == [] for trace in marks(content))
 
 

@@ -59,7 +59,7 @@ class Overview:
     @property
     def title(self) -> str:
         """The recording in a line: its name, its length, and its highest peak."""
-        peak = decibels(dbfs(self.peak**2)).strip()
+        peak = decibels(round(dbfs(self.peak**2), 1) + 0.0).strip()  # no -0.0
         name = printable(self.name)
         if len(name) > _MOST_NAME_CHARACTERS:  # its end may tell more than its middle
             half = _MOST_NAME_CHARACTERS // 2

@@ -27,6 +27,7 @@ _PLACE = re.compile("@@([a-z]+)@@")
 _MIDNIGHT = np.datetime64("1970-01-01", "ms")
 """Where a recording begins on the time axis: plotly tells dates as hours, minutes and seconds."""
 _WAVEFORM_PIXELS, _SPECTRUM_PIXELS, _ROW_PIXELS, _GAP_PIXELS, _AXIS_PIXELS = 120, 260, 26, 22, 50
+_LEGEND = "Frames are events, thick ones alerts; the numbers at the right are thresholds."
 _Y_AXES = "yaxis", "yaxis2", "yaxis3"
 _BLUES = [[0.0, "#f7fbff"], [0.25, "#c6dbef"], [0.5, "#6baed6"], [0.75, "#2171b5"], [1, "#08306b"]]
 
@@ -50,6 +51,7 @@ def page(seen: Overview, rows: list[Row], sound: bytes, note: str = "") -> bytes
     parts = {
         "title": html.escape(seen.title),
         "note": html.escape(note),
+        "legend": _LEGEND if rows[0].threshold is not None else "",
         "sound": f"data:audio/ogg;base64,{base64.b64encode(sound).decode()}" if sound else "",
         "figure": figure,
         "plotly": get_plotlyjs(),
