@@ -19,6 +19,7 @@ from livetag.yamnet.labels import class_map
 
 SECONDS = 8.0
 BEGIN_S = 3.0
+ENDS = "picture._fullLayout.xaxis.range.map((end) => Date.parse(end + 'Z') / 1000)"
 DRAWN = "document.querySelectorAll('.heatmaplayer image').length === 2"
 
 
@@ -53,7 +54,6 @@ def opened(browser: Browser, written: Path) -> Browser:
     browser.open(written)
     browser.wait_for(DRAWN)
     browser.wait_for("sound.readyState === 4")
-    browser.value("globalThis.wholeRange = [...picture._fullLayout.xaxis.range]")
     return browser
 
 
@@ -61,8 +61,8 @@ def opened(browser: Browser, written: Path) -> Browser:
 def shown(opened: Browser) -> Browser:
     """The page as it was when it was opened."""
     opened.value("sound.pause(), sound.currentTime = 0")
-    opened.value("Plotly.relayout(picture, {'xaxis.range': [...wholeRange]}).then(() => 0)")
     opened.wait_for("!sound.seeking")
+    opened.value("Plotly.relayout(picture, {'xaxis.range': [...wholeRange]}).then(() => 0)")
     return opened
 
 
@@ -132,6 +132,38 @@ def test_the_cursor_goes_with_the_sound(shown: Browser) -> None:
     assert cursor_seconds(shown) == pytest.approx(heard, abs=0.05)
 
 
+def test_a_cursor_that_goes_out_of_sight_turns_the_page(shown: Browser) -> None:
+    part = "['1970-01-01 00:00:01', '1970-01-01 00:00:02']"
+    shown.value(f"Plotly.relayout(picture, {{'xaxis.range': {part}}}).then(() => 0)")
+    shown.click(*place_of(shown, 1.8, 0.5))
+    shown.wait_for("!sound.seeking && !cursor.hidden")
+    shown.value("sound.play()")
+    shown.wait_for("sound.currentTime > 2.1")
+    shown.value("sound.pause()")
+    shown.wait_for("!cursor.hidden")
+    assert shown.value(ENDS) == pytest.approx([2.0, 3.0], abs=0.01)
+
+
+def test_at_the_end_the_cursor_is_at_the_end(shown: Browser) -> None:
+    shown.value("sound.currentTime = sound.duration - 0.1; sound.play()")
+    shown.wait_for("sound.ended && sound.paused")
+    assert not shown.value("cursor.hidden")
+    assert cursor_seconds(shown) == pytest.approx(SECONDS, abs=0.05)
+    assert shown.value(ENDS) == pytest.approx([0.0, SECONDS])
+
+
+def test_the_cursor_is_placed_once_a_frame_however_long_it_plays(shown: Browser) -> None:
+    shown.value("sound.play()")
+    shown.wait_for("sound.currentTime > 1")  # by then, the sound has told its time more than once
+    calls = shown.value(
+        "new Promise((done) => { let calls = 0, frames = 0; const place = placeCursor;"
+        "placeCursor = () => { calls += 1; place(); };"
+        "const look = () => { frames += 1; if (frames < 20) return requestAnimationFrame(look);"
+        "placeCursor = place; done(calls); }; requestAnimationFrame(look); })"
+    )
+    assert calls <= 21
+
+
 def test_the_space_bar_plays_and_pauses(shown: Browser) -> None:
     key = {"key": " ", "code": "Space", "text": " ", "windowsVirtualKeyCode": 32}
     for wanted in ("!sound.paused", "sound.paused"):
@@ -147,9 +179,8 @@ def test_zooming_shows_a_part_and_leaves_the_sound_alone(shown: Browser) -> None
     for at in np.linspace(x, end, 5):
         shown.call("Input.dispatchMouseEvent", type="mouseMoved", x=float(at), y=y, buttons=1)
     shown.call("Input.dispatchMouseEvent", type="mouseReleased", x=end, y=y, **place)
-    ends = "picture._fullLayout.xaxis.range.map((end) => Date.parse(end + 'Z') / 1000)"
-    shown.wait_for(f"({ends})[1] < 5")
-    assert shown.value(ends) == pytest.approx([2.0, 4.0], abs=0.05)
+    shown.wait_for(f"({ENDS})[1] < 5")
+    assert shown.value(ENDS) == pytest.approx([2.0, 4.0], abs=0.05)
     assert shown.value("sound.currentTime") == 0
     assert shown.value("cursor.hidden")  # it is at the beginning, which is out of sight
     shown.value("sound.currentTime = 3")
