@@ -1,8 +1,8 @@
 """The processor time that `livetag monitor` takes, thread by thread, as a share of one core.
 
 The monitor runs at its default hop with the dashboard drawn to a terminal of 80 by 24, then the
-same without a dashboard. After a warm-up, the kernel's account of each thread (schedstat, in
-nanoseconds) is read at the start and at the end.
+same with the spectrogram on it, then without a dashboard. After a warm-up, the kernel's account of
+each thread (schedstat, in nanoseconds) is read at the start and at the end.
 
     python benchmarks/cpu.py [--seconds N] [--rounds N] [--demo | --input FILE]
 
@@ -23,14 +23,18 @@ from _timing import print_table, verdict
 
 GOAL_PERCENT = 4.0
 WARM_UP_SECONDS = 5.0
-MODES = {"dashboard": "--dashboard", "no dashboard": "--no-dashboard"}
+MODES = {
+    "dashboard": ("--dashboard", "--no-spectrogram"),
+    "spectrogram": ("--dashboard", "--spectrogram"),
+    "no dashboard": ("--no-dashboard",),
+}
 ALL = "all threads"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="to measure each for")
-    parser.add_argument("--rounds", type=int, default=1, help="of both, in turn")
+    parser.add_argument("--rounds", type=int, default=1, help="of all, in turn")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--demo", action="store_true", help="replay the demo, over and over")
     source.add_argument("--input", type=Path, metavar="FILE", help="a recording, long enough")
@@ -44,15 +48,15 @@ def main() -> None:
             write_demo(recording, options.seconds + WARM_UP_SECONDS + 10.0)
         arguments = [] if recording is None else ["--input", str(recording)]
         for _ in range(options.rounds):
-            for mode, option in MODES.items():
-                with monitor(option, *arguments) as running:
+            for mode, chosen in MODES.items():
+                with monitor(*chosen, *arguments) as running:
                     shares[mode].append(measure(running, options.seconds))
-                    if option == "--dashboard":
+                    if "--dashboard" in chosen:
                         drawn.append(running.drawn_bytes)
     what = recording.name if recording else "the default microphone"
     print(f"livetag monitor on {what}, {options.seconds:g} s each, % of one core:\n")
     report(shares)
-    if not drawn[0]:
+    if not all(drawn):
         print("\nno dashboard was drawn: is this terminal dumb?")
 
 
@@ -92,7 +96,10 @@ def report(shares: dict[str, list[dict[str, float]]]) -> None:
         [(name, *(f"{median[mode][name]:.2f}" for mode in MODES)) for name in names],
     )
     print()
-    verdict("with the dashboard", median["dashboard"][ALL], GOAL_PERCENT, " %")
+    for mode in ("dashboard", "spectrogram"):
+        verdict(f"with the {mode}", median[mode][ALL], GOAL_PERCENT, " %")
+    ratio = median["spectrogram"][ALL] / median["dashboard"][ALL]
+    print(f"with the spectrogram, to without it: {ratio:.2f}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The live screen: `MonitorState` to rich segments. Pure: it reads no clock and prints nothing.
 
-Every line is built to the width it has, so that a frame costs little and fits any terminal. Only
-the terminal's own sixteen colours are used: they suit its background, dark or light.
+Every line is built to the width it has, so that a frame costs little and fits any terminal. But for
+the spectrogram, only the terminal's own sixteen colours are used: they suit its background, dark or
+light.
 """
 
 from collections.abc import Iterable
@@ -15,7 +16,9 @@ from rich.segment import Segment
 from rich.style import Style
 
 from livetag.events import EventStart, Explanation, FloatArray, Pace
+from livetag.halfblocks import NO_COLOURS, Colours, Line, colours_of
 from livetag.records import called
+from livetag.spectrum_panel import panel, panel_height
 from livetag.state import MonitorState
 from livetag.text import printable
 
@@ -34,8 +37,6 @@ _LOUD_DBFS = -12.0
 _HOT_DBFS = -3.0
 _STALLED_AFTER_S = 1.0
 _OPENING_S = 5.0
-
-Line = list[Segment]
 
 
 @dataclass(frozen=True)
@@ -62,26 +63,39 @@ class Dashboard:
     state: MonitorState
     top: int
     explain: bool = False
+    spectrogram: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         glyphs = _ASCII if options.ascii_only else _UNICODE
         height = options.height or console.height
-        for number, line in enumerate(self.lines(options.max_width, height, glyphs)):
+        lines = self.lines(options.max_width, height, glyphs, colours_of(console))
+        for number, line in enumerate(lines):
             if number:
                 yield Segment.line()
             yield from line
 
-    def lines(self, width: int, height: int, glyphs: _Glyphs = _UNICODE) -> list[Line]:
-        """Exactly `height` lines, none wider than `width` cells."""
+    def lines(
+        self,
+        width: int,
+        height: int,
+        glyphs: _Glyphs = _UNICODE,
+        colours: Colours = NO_COLOURS,
+    ) -> list[Line]:
+        """Exactly `height` lines, none wider than `width` cells.
+
+        `colours`: of the spectrogram, where it is asked for and has room.
+        """
         state = self.state
         draw = _Painter(width, glyphs, self.explain)
         notices = state.notices if height >= 12 else []
-        fixed = 5 + len(notices)  # header, level, two rules, footer
+        spectrogram = draw.spectrogram(state, height, colours) if self.spectrogram else []
+        fixed = 5 + len(notices) + len(spectrogram)  # header, level, two rules, footer
         classes = max(1, min(self.top, (height - fixed) * 2 // 3))
         listed = max(0, height - fixed - classes)
         lines = [
             draw.header(state),
             draw.level(state),
+            *spectrogram,
             draw.rule("Top classes", "last half minute"),
             *draw.classes(state, classes),
             draw.columns_rule(
@@ -147,6 +161,17 @@ class _Painter:
     def _place(self, dbfs: float, room: int) -> int:
         share = (max(dbfs, _FLOOR_DBFS) - _FLOOR_DBFS) / -_FLOOR_DBFS
         return min(room, round(share * room))
+
+    def spectrogram(self, state: MonitorState, height: int, colours: Colours) -> list[Line]:
+        """The spectrogram, as high as the screen allows, below a rule."""
+        lines = panel_height(height)
+        if not lines:
+            return []
+        ascii_only = self._glyphs is _ASCII
+        return [
+            self.rule("Spectrogram", "last half minute"),
+            *panel(state.spectrum, state.params, self.width, lines, colours, ascii_only),
+        ]
 
     def classes(self, state: MonitorState, count: int) -> list[Line]:
         """A row a class: name, bar with its threshold, score, and the last half minute."""
@@ -337,6 +362,8 @@ def _newest(state: MonitorState, count: int, explain: bool) -> list[EventStart |
     return sorted(told, key=lambda event: -event.time)[:count]
 
 
-def render(state: MonitorState, top: int, explain: bool = False) -> Dashboard:
+def render(
+    state: MonitorState, top: int, explain: bool = False, spectrogram: bool = False
+) -> Dashboard:
     """The state as something rich prints."""
-    return Dashboard(state, top, explain)
+    return Dashboard(state, top, explain, spectrogram)

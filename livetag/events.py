@@ -1,4 +1,4 @@
-"""The types that flow: audio blocks in; levels, scores, events, gaps and explanations out.
+"""The types that flow: audio blocks in; levels, spectrogram, scores, events and gaps out.
 
 Seconds named `..._s` count from the start of the stream, lost audio included. Times named `time`
 are UNIX times in seconds: `Anchor` relates the two.
@@ -75,6 +75,17 @@ class Scores:
     embedding: FloatArray
     level_dbfs: float
     captured_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogMel:
+    """A piece of the spectrogram, float32[n, 64]: what a window has that no window before it had.
+
+    `start_s`: where its first frame begins. Zeros that complete a last window are no part of it.
+    """
+
+    start_s: float
+    frames: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,5 +185,5 @@ class Pace:
 
 Record = EventStart | EventAlert | EventEnd | Gap | Pace
 """What is written down."""
-Item = AudioBlock | Level | Scores | Explanation | Record
+Item = AudioBlock | Level | LogMel | Scores | Explanation | Record
 """What the pipeline yields."""

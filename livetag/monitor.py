@@ -70,6 +70,7 @@ class Monitor:
         top: int = 10,
         duration_seconds: float | None = None,
         explain: bool = False,
+        spectrogram: bool = False,
         reread: Callable[[], Change] | None = None,
         signals: Signals | None = None,
         supervisor: Supervisor | None = None,
@@ -88,6 +89,7 @@ class Monitor:
         self._top = top
         self._duration_seconds = duration_seconds
         self._explain = explain
+        self._spectrogram = spectrogram
         self._reread = reread
         self._to_read = False
         self._reading: Reading | None = None
@@ -174,7 +176,8 @@ class Monitor:
 
     def _draw(self) -> None:
         if self._screen is not None and self._screen.wants_frame():
-            self._screen.draw(render(self._state, self._top, self._explain))
+            frame = render(self._state, self._top, self._explain, self._spectrogram)
+            self._screen.draw(frame)
 
     @property
     def _covered(self) -> bool:
@@ -251,6 +254,7 @@ class Monitor:
         self._detector.adopt(change.rules)
         self._state.adopt(change.rules)
         self._top, self._explain = change.top, change.explain
+        self._spectrogram = change.spectrogram
         self._tell(f"the configuration was read again: {change.told}")
 
     def _end_at_once(self) -> None:

@@ -11,6 +11,7 @@ from livetag.recording_options import (
     add_classify,
     add_detection,
     add_evaluate,
+    add_plot,
     add_scan,
     add_weights,
     count,
@@ -32,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_classify(commands)
     add_scan(commands)
     add_evaluate(commands)
+    add_plot(commands)
     _add_history(commands)
     _add_config(commands)
     _add_service(commands)
@@ -148,6 +150,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         help="keep events in the history that `livetag history` shows",
     )
     add("--clips", metavar="FOLDER", help="keep the sound of each alert in this folder")
+    add("--spectrogram", action=argparse.BooleanOptionalAction, help="on the dashboard, or not")
     add("--dashboard", action=argparse.BooleanOptionalAction, help="draw it (default), or do not")
     add_weights(parser)
 

@@ -5,6 +5,7 @@ split into blocks, but for the levels, of which each block has one, and for what
 blocks say that more waits behind them than it can keep up with (`livetag.pace`).
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from livetag.audio.loudness import Loudness, dbfs
 from livetag.audio.resample import Resampler
 from livetag.detector import Detector
-from livetag.events import Anchor, AudioBlock, FloatArray, Gap, Item, Level, Pace, Scores
+from livetag.events import Anchor, AudioBlock, FloatArray, Gap, Item, Level, LogMel, Pace, Scores
 from livetag.pace import Pacing
 from livetag.yamnet.classifier import Classifier, Prediction, predicted
 from livetag.yamnet.features import PatchStream
@@ -28,7 +29,7 @@ def analyze(
     detector: Detector,
     params: Params,
 ) -> Iterator[Item]:
-    """Yield each block and its `Level`, `Scores` for each window, events and gaps as they occur.
+    """Yield each block and its `Level`; `LogMel`, `Scores` for each window; events and gaps.
 
     A gap ends every event and starts the windows anew, so that no window spans it. What follows the
     last whole window before a gap, or at the end of the stream, is padded with zeros, as the
@@ -131,6 +132,7 @@ class _Segment:
         yield from self._analyze(self._patches.push(rest), None)
         end = self._patches.samples
         for first_sample, patch in self._patches.finish():
+            yield self._new_frames(first_sample, end)
             if first_sample < end:  # with a long hop, it may hold no audio at all
                 yield from self._classify(first_sample, patch, None)
         if self._latest is not None:
@@ -150,16 +152,35 @@ class _Segment:
         self, patches: Iterator[tuple[int, FloatArray]], captured_at: float | None
     ) -> Iterator[Item]:
         if self._pacing.step.every == 1:
-            for first_sample, prediction in predicted(self._classifier, patches):
+            frames: deque[LogMel] = deque()  # a batch of patches is taken before it is scored
+            noted = self._noting(patches, frames)
+            for first_sample, prediction in predicted(self._classifier, noted):
+                yield frames.popleft()
                 yield from self._hear(first_sample, prediction, captured_at)
             return
         for first_sample, patch in patches:
+            yield self._new_frames(first_sample, self._patches.samples)
             if self._heard is None or self._left_out + 1 >= self._pacing.step.every:
                 yield from self._classify(first_sample, patch, captured_at)
             else:
                 self._left_out += 1
                 self._latest = first_sample, patch
                 yield from self._decide(self._start_s(first_sample), self._heard)
+
+    def _noting(
+        self, patches: Iterator[tuple[int, FloatArray]], frames: deque[LogMel]
+    ) -> Iterator[tuple[int, FloatArray]]:
+        """The patches, and beside each what is new in it."""
+        for first_sample, patch in patches:
+            frames.append(self._new_frames(first_sample, self._patches.samples))
+            yield first_sample, patch
+
+    def _new_frames(self, first_sample: int, end: int) -> LogMel:
+        """What is new in the patch that starts there, of a segment of so many samples until now."""
+        frames, hop = self._patches.new_frames, self._params.stft_hop_samples
+        begin = first_sample + (self._params.patch_frames - len(frames)) * hop
+        heard = max(0, -(-(end - begin) // hop))
+        return LogMel(self._start_s(begin), frames[:heard])
 
     def _classify(
         self, first_sample: int, patch: FloatArray, captured_at: float | None

@@ -40,6 +40,7 @@ class Change:
     rules: Rules
     top: int
     explain: bool
+    spectrogram: bool
     gone: Sequence[Sink]
     new: Sequence[Sink]
     told: str
@@ -77,7 +78,7 @@ class Reloader:
             adopt_sinks()
             self._config = config
 
-        return Change(rules, config.top, config.explain, gone, new, told, adopt)
+        return Change(rules, config.top, config.explain, config.spectrogram, gone, new, told, adopt)
 
 
 class Reading:

@@ -173,6 +173,7 @@ class Config(_Table, frozen=True, kw_only=True):
     rule: Annotated[tuple[Rule, ...], Meta(max_length=2_000)] = ()
     top: Annotated[int, Meta(ge=1, le=521)] = 10
     dashboard: bool | None = None
+    spectrogram: bool = False
     explain: bool = False
     json: bool = False
     csv: Text | None = None

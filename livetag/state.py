@@ -19,11 +19,13 @@ from livetag.events import (
     Gap,
     Item,
     Level,
+    LogMel,
     Pace,
     Scores,
     best,
 )
 from livetag.rules import Rules
+from livetag.spectrum import RecentSpectrum
 from livetag.yamnet.params import Params
 
 HISTORY_SECONDS = 30.0
@@ -71,6 +73,7 @@ class MonitorState:
         size = max(1, round(HISTORY_SECONDS / self.params.patch_hop_seconds))
         self._history = np.zeros((size, len(self.labels)), np.float32)
         self._rows = 0  # that were written there
+        self.spectrum = RecentSpectrum(HISTORY_SECONDS, self.params)
         self._latencies: deque[float] = deque(maxlen=_RECENT_WINDOWS)
         self._computes: deque[float] = deque(maxlen=_RECENT_WINDOWS)
         self._worker_seconds = 0.0
@@ -97,6 +100,8 @@ class MonitorState:
         match item:
             case Level():
                 self._apply_level(item, now)
+            case LogMel():
+                self.spectrum.push(item)
             case Scores():
                 self._apply_scores(item, now, worker_seconds)
             case EventStart():

@@ -354,6 +354,17 @@ def test_a_recording_without_samples_is_no_input(tmp_path: Path) -> None:
         assert b"no sound" in done.stderr
 
 
+@pytest.mark.usefixtures("compiled")
+def test_the_spectrogram_rolls_on_the_dashboard_where_it_is_asked_for() -> None:
+    with running("monitor", "--demo", "--spectrogram", terminal=True) as command:
+        command.wait_until(
+            lambda it: any(line.startswith("  1 kHz ") and "▀" in line for line in it.screen),
+            "spectrogram of the speech",
+        )
+        assert "Spectrogram" in command.screen[2]
+        assert command.end() == 0
+
+
 def test_a_recording_of_no_numbers_is_heard_as_silence(tmp_path: Path) -> None:
     samples = np.full(32_000, np.nan, np.float32)
     samples[::2] = np.inf

@@ -374,6 +374,7 @@ VARIABLES: dict[str, tuple[str, Any]] = {
     "ignore": ("Speech; ;Music", ("Speech", "Music")),
     "top": ("7", 7),
     "dashboard": ("false", False),
+    "spectrogram": ("true", True),
     "explain": ("true", True),
     "json": ("true", True),
     "csv": ("7", "7"),

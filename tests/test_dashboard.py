@@ -19,6 +19,7 @@ from livetag.events import (
     Gap,
     Item,
     Level,
+    LogMel,
     Pace,
     Scores,
 )
@@ -75,8 +76,9 @@ def rendered(
     height: int = 24,
     encoding: str = "utf-8",
     no_color: bool = True,
-    colour: bool = False,
+    colour: str | None = None,
     explain: bool = False,
+    spectrogram: bool = False,
 ) -> str:
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     console = Console(
@@ -84,11 +86,11 @@ def rendered(
         width=width,
         height=height,
         force_terminal=True,
-        color_system="standard" if colour else None,
+        color_system=colour,  # type: ignore[arg-type]
         no_color=no_color,
         legacy_windows=False,
     )
-    console.print(render(state, 10, explain), end="")
+    console.print(render(state, 10, explain, spectrogram), end="")
     file.flush()
     buffer = file.buffer
     assert isinstance(buffer, io.BytesIO)
@@ -101,8 +103,10 @@ def screen(
     height: int = 24,
     encoding: str = "utf-8",
     explain: bool = False,
+    spectrogram: bool = False,
 ) -> list[str]:
-    return rendered(state, width, height, encoding, explain=explain).split("\n")
+    text = rendered(state, width, height, encoding, explain=explain, spectrogram=spectrogram)
+    return text.split("\n")
 
 
 def line_with(lines: list[str], text: str) -> str:
@@ -142,11 +146,12 @@ def messed_up(state: MonitorState) -> MonitorState:
 
 @pytest.mark.parametrize(("width", "height"), SIZES + TINY)
 @pytest.mark.parametrize("crowded", [False, True])
-@pytest.mark.parametrize("explain", [False, True])
+@pytest.mark.parametrize("more", [False, True])
 def test_a_frame_has_exactly_the_terminal_s_size(
-    width: int, height: int, crowded: bool, explain: bool, state: MonitorState
+    width: int, height: int, crowded: bool, more: bool, state: MonitorState
 ) -> None:
-    lines = screen(messed_up(state) if crowded else state, width, height, explain=explain)
+    shown = messed_up(state) if crowded else state
+    lines = screen(shown, width, height, explain=more, spectrogram=more)
     assert len(lines) == height
     assert {cell_len(line) for line in lines} == {width}
 
@@ -420,8 +425,8 @@ def test_no_color_means_no_colour_codes(state: MonitorState) -> None:
         ]
         return [code for code in codes if re.fullmatch(r"[349]\d|10\d", code)]
 
-    assert colours(rendered(state, no_color=False, colour=True)) != []
-    assert colours(rendered(state, no_color=True, colour=True)) == []
+    assert colours(rendered(state, no_color=False, colour="standard")) != []
+    assert colours(rendered(state, no_color=True, colour="standard")) == []
 
 
 def test_every_alarming_thing_is_told_in_words_too(state: MonitorState, labels: ClassMap) -> None:
@@ -448,7 +453,7 @@ def test_an_alert_that_sounds_differs_from_another_event_by_more_than_colour(
     for alert in (False, True):
         event = EventStart(labels[SIREN], 1_760_000_060.0, 60.0, 0.8, 0.5, -20.0, alert=alert)
         state.sounding["", SIREN] = event
-        lines.append(line_with(rendered(state, colour=True).split("\n"), "Siren"))
+        lines.append(line_with(rendered(state, colour="standard").split("\n"), "Siren"))
     assert lines[0] != lines[1]
 
 
@@ -487,3 +492,74 @@ def test_a_level_takes_six_columns(dbfs: float, text: str) -> None:
 def test_drawing_changes_nothing(state: MonitorState) -> None:
     first = Dashboard(state, 10).lines(80, 24)
     assert Dashboard(state, 10).lines(80, 24) == first
+
+
+# --- The spectrogram ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hissing(state: MonitorState) -> MonitorState:
+    """The last ten seconds of the half minute have a hiss: high frequencies alone."""
+    frames = np.full((3_000, 64), -6.9, np.float32)
+    frames[2_000:, 48:] = 2.0
+    state.apply(LogMel(32.0, frames), 1_062.0)
+    return state
+
+
+def spectrogram_of(lines: list[str]) -> list[str]:
+    """What stands between its rule and the next."""
+    begin = next(number for number, line in enumerate(lines) if "Spectrogram" in line)
+    end = next(number for number, line in enumerate(lines) if "Top classes" in line)
+    return lines[begin + 1 : end]
+
+
+def test_there_is_no_spectrogram_unless_it_is_asked_for(hissing: MonitorState) -> None:
+    assert "Spectrogram" not in rendered(hissing)
+    assert "Spectrogram" in rendered(hissing, spectrogram=True)
+
+
+@pytest.mark.parametrize(("encoding", "hiss"), [("utf-8", "█"), ("ascii", "#")])
+def test_a_sound_stands_at_its_time_and_frequency_without_colour(
+    encoding: str, hiss: str, hissing: MonitorState
+) -> None:
+    lines = spectrogram_of(screen(hissing, encoding=encoding, spectrogram=True))
+    names, pictures = [line[:8] for line in lines], [line[8:] for line in lines]
+    assert [name.strip() for name in names] == ["4 kHz", "2 kHz", "1 kHz", "500 Hz"]
+    assert pictures == [" " * 48 + hiss * 24, *[" " * 72] * 3]
+
+
+@pytest.mark.parametrize(
+    ("depth", "hiss"),
+    [("standard", "107m"), ("256", "48;5;230m"), ("truecolor", "48;2;252;253;191")],
+)
+def test_it_has_the_colours_that_the_terminal_has(
+    depth: str, hiss: str, hissing: MonitorState
+) -> None:
+    text = rendered(hissing, colour=depth, no_color=False, spectrogram=True)
+    (line,) = [line for line in text.split("\n") if "4 kHz" in line]
+    assert hiss in line
+    plain = rendered(hissing, colour=depth, no_color=True, spectrogram=True)
+    assert hiss not in plain
+    assert "█" * 24 in plain
+
+
+@pytest.mark.parametrize(
+    ("height", "lines"), [(9, 0), (10, 2), (19, 2), (24, 4), (40, 8), (100, 8)]
+)
+def test_it_takes_a_fifth_of_the_screen_at_the_most(
+    height: int, lines: int, hissing: MonitorState
+) -> None:
+    there = screen(hissing, height=height, spectrogram=True)
+    assert len(spectrogram_of(there) if lines else []) == lines
+    assert ("Spectrogram" in "".join(there)) == (lines > 0)
+    assert "Top classes" in "".join(there)
+
+
+def test_on_a_narrow_screen_it_is_without_names(hissing: MonitorState) -> None:
+    lines = spectrogram_of(screen(hissing, width=30, spectrogram=True))
+    assert lines == [" " * 20 + "█" * 10, *[" " * 30] * 3]
+
+
+def test_before_anything_is_heard_it_is_empty(state: MonitorState) -> None:
+    lines = spectrogram_of(screen(state, spectrogram=True))
+    assert [line[8:].strip() for line in lines] == [""] * 4

@@ -188,6 +188,20 @@ def test_every_stft_frame_of_a_stream_is_computed_once(
     assert sum(computed) == frame_count(60_000 + padding(60_000, params), params)
 
 
+@pytest.mark.parametrize("hop_seconds", HOPS_SECONDS)
+@pytest.mark.parametrize("sizes", SPLITS)
+def test_what_is_new_in_each_patch_makes_the_whole_spectrogram(
+    waveform: FloatArray, hop_seconds: float, sizes: str
+) -> None:
+    params = Params(patch_hop_seconds=hop_seconds)
+    samples = waveform[30_000:90_000]
+    stream = PatchStream(params)
+    new = [stream.new_frames for block in split(samples, sizes) for _ in stream.push(block)]
+    new += [stream.new_frames for _ in stream.finish()]
+    whole = log_mel_spectrogram(padded(samples, params), params)
+    np.testing.assert_array_equal(np.concatenate(new), whole)
+
+
 @pytest.mark.parametrize("samples", [1, 399, 15_599, 15_600])
 def test_a_short_stream_is_padded_to_one_patch(
     params: Params, waveform: FloatArray, samples: int

@@ -1,4 +1,4 @@
-"""Files from outside: regular ones of a bounded size, and nothing that waits or never ends."""
+"""Files from outside: regular ones of a bounded size, and nothing that waits. And whole ones."""
 
 import hashlib
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from livetag.files import open_regular, read_regular, sha256_of
+from livetag.files import open_regular, read_regular, sha256_of, write_whole
 
 MOST = 1_000
 
@@ -77,3 +77,40 @@ def test_a_link_that_takes_a_files_place_as_it_is_opened_is_refused_by_the_syste
     monkeypatch.setattr(Path, "is_symlink", lambda _: False)  # as it was a moment ago
     with pytest.raises(OSError, match=r"[Tt]oo many"):
         open_regular(tmp_path / "link", MOST, follow_link=False)
+
+
+# --- Written whole ------------------------------------------------------------------------------
+
+
+def test_a_file_is_written_in_the_place_of_another(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    write_whole(path, b"new", 0o640)
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_is_replaced_and_not_what_it_leads_to(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_bytes(b"old")
+    link.symlink_to(target)
+    write_whole(link, b"new", 0o644)
+    assert not link.is_symlink()
+    assert (link.read_bytes(), target.read_bytes()) == (b"new", b"old")
+
+
+def test_a_file_that_cannot_be_whole_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(path, b"new", 0o644)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]

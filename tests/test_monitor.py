@@ -725,7 +725,7 @@ def test_a_hang_up_has_logs_opened_again_and_another_configuration_in_force(benc
         kept,
         gone,
         reread=lambda: Change(
-            silent, 3, True, [gone], [new], "much changed", lambda: adopted.append(True)
+            silent, 3, True, False, [gone], [new], "much changed", lambda: adopted.append(True)
         ),
     )
     assert monitor.run() == 0
@@ -784,7 +784,7 @@ def test_a_configuration_that_hangs_is_refused_in_time_and_the_next_one_is_read(
         if new:
             hanging.set()
             go_on.wait(PATIENCE_SECONDS)
-        return Change(bench.rules, 3, True, [], new, "much changed", lambda: None)
+        return Change(bench.rules, 3, True, False, [], new, "much changed", lambda: None)
 
     def blocks(_: threading.Event) -> Iterator[AudioBlock]:
         given = sound(2.0, 2.0)

@@ -14,6 +14,8 @@ EVERY_KIND = [
     ["--alert", "Dog=0.5", "--alert", "Baby cry, infant cry", "--hop", "0.1"],
     ["--dashboard"],
     ["--no-dashboard"],
+    ["--spectrogram"],
+    ["--no-spectrogram"],
     ["--history"],
     ["--csv", "=%Y $HOME.csv", "--config=--home", "--weights", "a b"],
 ]

@@ -22,6 +22,7 @@ from livetag.events import (
     Gap,
     Item,
     Level,
+    LogMel,
     Pace,
     Record,
     Scores,
@@ -145,8 +146,8 @@ def test_windows_are_those_of_the_whole_recording(
 def test_a_window_comes_with_the_block_that_completes_it(labels: ClassMap) -> None:
     """Not a block later: what is late here is late for everybody."""
     blocks = numbered(split(loud(0.975), 1_560))
-    kinds = [type(item).__name__ for item in islice(analysis(blocks, labels), 22)]
-    assert kinds == ["AudioBlock", "Level"] * 10 + ["Scores", "EventStart"]
+    kinds = [type(item).__name__ for item in islice(analysis(blocks, labels), 23)]
+    assert kinds == ["AudioBlock", "Level"] * 10 + ["LogMel", "Scores", "EventStart"]
 
 
 def test_every_block_with_audio_is_passed_on_as_it_came(labels: ClassMap) -> None:
@@ -216,6 +217,32 @@ def test_no_audio_gives_nothing(labels: ClassMap) -> None:
     assert list(analysis([], labels)) == []
     nothing = AudioBlock(np.empty(0, np.float32), 0, wall_time=1.0)
     assert list(analysis([nothing], labels)) == []
+
+
+# --- The spectrogram ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hop_seconds", [0.1, 0.48, 2.0])
+@pytest.mark.parametrize("size", [509, 100_000])
+def test_the_spectrogram_is_whole_each_frame_once_whatever_the_hop_and_the_blocks(
+    hop_seconds: float, size: int, labels: ClassMap
+) -> None:
+    samples = loud(3.3)
+    items = analysis(numbered(split(samples, size)), labels, hop_seconds=hop_seconds)
+    pieces = [item for item in items if isinstance(item, LogMel)]
+    ends = [piece.start_s + len(piece.frames) * 0.01 for piece in pieces]
+    assert [piece.start_s for piece in pieces] == pytest.approx([0.0, *ends[:-1]])
+    assert ends[-1] == pytest.approx(3.3)  # frames that begin in the audio, and no others
+    zeros = np.zeros(padding(len(samples), Params()), np.float32)
+    expected = log_mel_spectrogram(np.concatenate((samples, zeros)), Params())[:330]
+    assert np.array_equal(np.concatenate([piece.frames for piece in pieces]), expected)
+
+
+def test_the_spectrogram_stops_at_a_gap_and_goes_on_after_it(labels: ClassMap) -> None:
+    items = list(analysis(with_gap(loud(1.3), 800, loud(0.5)), labels))
+    pieces = [item for item in items if isinstance(item, LogMel)]
+    assert [piece.start_s for piece in pieces] == pytest.approx([0.0, 0.96, 1.35])
+    assert [len(piece.frames) for piece in pieces] == [96, 34, 50]
 
 
 # --- Levels -------------------------------------------------------------------------------------
@@ -429,8 +456,8 @@ def test_a_change_of_pace_comes_after_its_block_and_before_what_is_heard_in_it(
     labels: ClassMap,
 ) -> None:
     block = AudioBlock(loud(1.0), 0, wall_time=7.0, behind_s=9.0)
-    kinds = [type(item).__name__ for item in islice(analysis([block], labels), 5)]
-    assert kinds == ["AudioBlock", "Level", "Pace", "Scores", "EventStart"]
+    kinds = [type(item).__name__ for item in islice(analysis([block], labels), 6)]
+    assert kinds == ["AudioBlock", "Level", "Pace", "LogMel", "Scores", "EventStart"]
 
 
 def test_when_analysis_keeps_up_again_every_window_is_classified(labels: ClassMap) -> None:

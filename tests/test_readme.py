@@ -24,7 +24,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OTHERS = {
     *("--microphone", "--model", "--sink"),  # of the benchmarks
     *("--hop", "--nice", "--runs"),  # of the scripts in reliability/
-    *("--user",),  # systemctl's
+    *("--user", "--nthreads", "--nworkers"),  # of systemctl and dask
 }
 """Options of other programs than livetag."""
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d")

@@ -19,7 +19,7 @@ RULE_KEYS = {
     *("max_seconds", "cooldown_seconds", "unless", "min_level_dbfs", "hours"),
     *("alert", "watch", "ignore", "groups", "rule"),
 }
-SHOWN_KEYS = {"top", "explain"}
+SHOWN_KEYS = {"top", "explain", "spectrogram"}
 
 
 class Files:
@@ -63,13 +63,14 @@ def test_what_is_the_same_changes_nothing() -> None:
     assert files.reload().told == "nothing changed"
 
 
-def test_rules_top_and_explain_are_those_of_now() -> None:
+def test_rules_and_what_is_shown_are_those_of_now() -> None:
     files = Files()
-    files.have(threshold=0.4, top=3, explain=True, alert=["Dog"])
+    files.have(threshold=0.4, top=3, explain=True, spectrogram=True, alert=["Dog"])
     change = files.reload()
     dog = change.rules.all[change.rules.labels.find("Dog").index]
-    assert (dog.threshold, dog.alert, change.top, change.explain) == (0.4, True, 3, True)
-    assert change.told == "threshold, alert, top, explain changed"
+    assert (dog.threshold, dog.alert) == (0.4, True)
+    assert (change.top, change.explain, change.spectrogram) == (3, True, True)
+    assert change.told == "threshold, alert, top, spectrogram, explain changed"
     assert files.reload().told == "nothing changed"
 
 
@@ -141,7 +142,7 @@ class Opened:
 
 
 def changing(*sinks: Opened) -> Change:
-    return Change(Files().reload().rules, 10, False, [], cast(Any, sinks), "", lambda: None)
+    return Change(Files().reload().rules, 10, False, False, [], cast(Any, sinks), "", lambda: None)
 
 
 def over(read: Callable[[], Change]) -> Reading:

@@ -48,6 +48,7 @@ class PipeReader:
         self._on_look = on_look
         self.rate_hz = reader.rate_hz
         self.channels = reader.channels
+        self.claimed_seconds = reader.claimed_seconds
         self.thread: threading.Thread | None = None
         self._queue: queue.Queue[FloatArray | Exception | None] = queue.Queue(_BLOCKS_AHEAD)
 

@@ -26,7 +26,10 @@ _LARGEST = np.float32(100.0)  # of full scale
 
 
 class AudioReader:
-    """An open recording or stream; a context manager. Raises `InputError` if it is no audio."""
+    """An open recording or stream; a context manager. Raises `InputError` if it is no audio.
+
+    `claimed_seconds`: its length as the header has it, which nothing may rely on.
+    """
 
     def __init__(self, source: Path | int, **raw_format: object) -> None:
         """Open a file or a file descriptor; `raw_format` as in `soundfile.SoundFile`."""
@@ -63,6 +66,7 @@ class AudioReader:
         self._file.seekable = lambda: False
         self.rate_hz = int(self._file.samplerate)
         self.channels = int(self._file.channels)
+        self.claimed_seconds = self._file.frames / max(1, self.rate_hz)
         if not LOWEST_RATE_HZ <= self.rate_hz <= HIGHEST_RATE_HZ:
             self._file.close()
             raise InputError(

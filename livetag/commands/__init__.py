@@ -12,6 +12,7 @@ from livetag.commands import (
     history,
     model,
     monitor,
+    plot,
     scan,
     service,
 )
@@ -19,6 +20,7 @@ from livetag.commands import (
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "monitor": monitor.run,
     "classify": classify.run,
+    "plot": plot.run,
     "devices": devices.run,
     "doctor": doctor.run,
     "evaluate": evaluate.run,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_NOT_KEYS = {"command", "config", "yes", "print"}
+_NOT_KEYS = {"command", "config", "yes", "print", "file", "output"}
 """Of a command's options; the others are keys of the configuration."""
 
 

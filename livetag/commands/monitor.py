@@ -54,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
         top=config.top,
         duration_seconds=config.duration_seconds,
         explain=config.explain,
+        spectrogram=config.spectrogram,
         reread=Reloader(config, lambda: _reread(options), outputs.change),
         signals=signals,
         supervisor=Supervisor.from_environment(),

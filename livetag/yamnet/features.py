@@ -26,8 +26,8 @@ def mel_matrix(params: Params) -> FloatArray:
     The scale is 1127 ln(1 + f / 700 Hz). The bin at 0 Hz belongs to no band.
     """
     nyquist_hz = params.sample_rate_hz / 2
-    bins = _hz_to_mel(np.linspace(0.0, nyquist_hz, params.fft_length // 2 + 1))[1:, np.newaxis]
-    first, last = _hz_to_mel(np.array([params.mel_min_hz, params.mel_max_hz]))
+    bins = hz_to_mel(np.linspace(0.0, nyquist_hz, params.fft_length // 2 + 1))[1:, np.newaxis]
+    first, last = hz_to_mel(np.array([params.mel_min_hz, params.mel_max_hz]))
     edges = np.linspace(first, last, params.mel_bands + 2)
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
@@ -35,7 +35,8 @@ def mel_matrix(params: Params) -> FloatArray:
     return np.vstack([np.zeros((1, params.mel_bands)), weights]).astype(np.float32)
 
 
-def _hz_to_mel(hz: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def hz_to_mel(hz: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Frequencies on the HTK mel scale: 1127 ln(1 + f / 700 Hz)."""
     return 1127.0 * np.log1p(hz / 700.0)
 
 
@@ -130,6 +131,9 @@ class PatchStream:
 
     Samples wait until they complete a patch, so that its new frames are computed together: for
     48 frames that is three times cheaper than frame by frame.
+
+    `new_frames`: float32[n, 64], the spectrogram from the end of the last patch but one to the end
+    of the last: one after another, they are the stream's spectrogram.
     """
 
     def __init__(self, params: Params) -> None:
@@ -140,6 +144,8 @@ class PatchStream:
         self._first_frame = 0  # index in the stream of _frames[0]
         self._frames = np.empty((0, params.mel_bands), np.float32)
         self._next_patch = 0  # frame at which the next patch starts
+        self._seen = 0  # frames up to the end of the last patch
+        self.new_frames = self._frames
 
     @property
     def samples(self) -> int:
@@ -157,10 +163,13 @@ class PatchStream:
         self._frames = np.concatenate((self._frames, new))
         while self._samples >= self._samples_needed():
             begin = self._next_patch - self._first_frame
-            patch = self._frames[begin : begin + self._params.patch_frames]
+            end = begin + self._params.patch_frames
+            patch = self._frames[begin:end]
+            self.new_frames = self._frames[self._seen - self._first_frame : end]
+            self._seen = self._first_frame + end
             yield self._next_patch * self._params.stft_hop_samples, patch
             self._next_patch += self._params.patch_hop_frames
-        past = min(self._next_patch - self._first_frame, len(self._frames))
+        past = min(self._next_patch, self._seen) - self._first_frame
         self._frames = self._frames[past:].copy()
         self._first_frame += past
 
