@@ -86,15 +86,21 @@ def scan(paths: Sequence[Path], folder: Path, workers: int) -> Timing:
 
 
 def speeds(archive: dict[str, list[Path]], folder: Path) -> None:
-    """The command on the whole hour; what it costs beyond its start from two lengths."""
+    """The command on the whole hour; beyond its start, too, from two lengths; and by CPU time.
+
+    The last is what two cores would do that nobody else uses.
+    """
     rows = []
     for form, paths in archive.items():
         whole, short = (scan(some, folder, WORKERS) for some in (paths, paths[:2]))
         seconds, less = PIECE_SECONDS * len(paths), PIECE_SECONDS * (len(paths) - 2)
         steady = less / (whole.wall_s[0] - short.wall_s[0])
-        rows.append((form, whole.wall_s[0], seconds / whole.wall_s[0], steady, SPEED_GOALS[form]))
+        alone = seconds / (whole.cpu_s[0] / WORKERS)
+        speed = seconds / whole.wall_s[0]
+        rows.append((form, whole.wall_s[0], speed, steady, alone, SPEED_GOALS[form]))
     print(f"\n`livetag scan`, {PIECE_SECONDS * PIECES / 3_600:g} h, {WORKERS} workers:\n")
-    print_table(("", "wall s", "x real time", "x without its start", "goal"), rows)
+    header = ("", "wall s", "x real time", "x but its start", "x on idle cores", "goal")
+    print_table(header, rows)
 
 
 def profile(form: str, path: Path, folder: Path, rounds: int) -> None:

@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
         if scan.done:
             tell(f"{counted(scan.done, 'recording')} of {len(recordings):,} are done already")
         try:
-            with ProgressBar(console, scan.todo) as bar, _engine(options, job, model) as engine:
+            with ProgressBar(console, scan.left) as bar, _engine(options, job, model) as engine:
                 for report in scan.run(engine):
                     tally.count(report)
                     bar.show(report, tally)

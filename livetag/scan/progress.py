@@ -60,7 +60,8 @@ class ProgressBar:
         """`recordings`: those that are to be done."""
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+        said = TextColumn("{task.description}")
+        columns = (BarColumn(), said, TimeRemainingColumn(), TextColumn("left"))
         shown = console.is_terminal and not console.is_dumb_terminal
         self._bar = Progress(*columns, console=console, transient=True, disable=not shown)
         total_bytes = sum(recording.size for recording in recordings)
@@ -83,7 +84,7 @@ class ProgressBar:
         """Draw what has changed."""
         size = 0 if isinstance(report, Going) else report.recording.size
         ended = tally.done + len(tally.broken)
-        said = f"{ended:,} of {counted(self._recordings, 'recording')}, {tally.audio}"
+        text = f"{ended:,} of {counted(self._recordings, 'recording')}, {tally.audio}"
         if tally.broken:
-            said += f", {len(tally.broken):,} broken"
-        self._bar.update(self._line, advance=size, description=said)
+            text += f", {len(tally.broken):,} broken"
+        self._bar.update(self._line, advance=size, description=text)

@@ -55,9 +55,9 @@ class Scan:
         self._undo.close()
 
     @property
-    def todo(self) -> list[Recording]:
+    def left(self) -> list[Recording]:
         """The recordings that are not done, the largest first: no worker is left with one."""
-        left = (one for one in self._recordings if one not in self._done and not one.unusable)
+        left = (one for one in self._recordings if one not in self._done)
         return sorted(left, key=lambda recording: -recording.size)
 
     @property
@@ -67,13 +67,14 @@ class Scan:
 
     def run(self, engine: Engine) -> Iterator[Report]:
         """Have everything done that is not; yield what becomes of it."""
-        for recording in self._recordings:
-            if recording.unusable:
-                yield Broken(recording, f"{recording.path} cannot be read: {recording.unusable}")
         output = self._output
-        tasks = [
-            Task(one, output.result(one), output.temporary, output.mark(one)) for one in self.todo
-        ]
+        tasks = []
+        for one in self.left:
+            if one.unusable:
+                yield Broken(one, f"{one.path} cannot be read: {one.unusable}")
+            else:
+                result, mark = output.result(one), output.mark(one)
+                tasks.append(Task(one, result, output.temporary, mark))
         for report in engine.run(tasks):
             if isinstance(report, Done):
                 self._done.add(report.recording)

@@ -1,0 +1,71 @@
+"""How far a scan is: what is counted, and what is drawn of it."""
+
+import io
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console
+
+from livetag.scan.analysis import Summary
+from livetag.scan.listing import Recording
+from livetag.scan.progress import ProgressBar, Tally
+from livetag.scan.worker import Broken, Done, Going
+
+ONE, TWO, THREE = (
+    Recording(name, name, name, size) for name, size in (("a", 5), ("b", 3), ("c", 0))
+)
+REPORTS = (
+    Going(ONE, 600.0),
+    Going(TWO, 60.0),
+    Going(ONE, 1_200.0),
+    Done(TWO, Summary(90.0, 7)),
+    Broken(THREE, "no audio"),
+)
+
+
+@pytest.fixture
+def passing(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Let so many seconds pass."""
+    now = [1_000.0]
+    monkeypatch.setattr("livetag.scan.progress.time.monotonic", lambda: now[0])
+
+    def passing(seconds: float) -> None:
+        now[0] += seconds
+
+    return passing
+
+
+def test_what_is_heard_counts_as_it_comes_and_once(passing: Callable[[float], None]) -> None:
+    tally = Tally()
+    heard = []
+    for report in REPORTS:
+        tally.count(report)
+        heard.append(tally.heard_s)
+    passing(3.0)
+    assert heard == [600.0, 660.0, 1_260.0, 1_290.0, 1_290.0]
+    assert (tally.done, tally.rows, tally.broken) == (1, 7, [REPORTS[-1]])
+    assert tally.audio == "0.36 h of audio, 430 times real time"
+    tally.count(Broken(ONE, "its worker died"))
+    assert tally.heard_s == 90.0
+
+
+def test_a_terminal_shows_files_hours_speed_time_left_and_errors() -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=120, color_system=None)
+    tally = Tally()
+    with ProgressBar(console, [ONE, TWO, THREE]) as bar:
+        for report in REPORTS:
+            tally.count(report)
+            bar.show(report, tally)
+    drawn = [line for line in screen.getvalue().replace("\r", "\n").split("\n") if "left" in line]
+    assert "2 of 3 recordings, 0.36 h of audio, " in drawn[-1]
+    assert "times real time, 1 broken" in drawn[-1]
+
+
+def test_where_there_is_no_terminal_nothing_is_drawn() -> None:
+    file = io.StringIO()
+    tally = Tally()
+    with ProgressBar(Console(file=file), [ONE]) as bar:
+        tally.count(REPORTS[0])
+        bar.show(REPORTS[0], tally)
+    assert file.getvalue() == ""
