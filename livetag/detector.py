@@ -182,6 +182,7 @@ class Detector:
         self._releases = np.array([rule.release for rule in rules.all], np.float32)
         self._sure = np.array([rule.sure for rule in rules.all], np.float32)
         self._least_levels = np.array([rule.min_level_dbfs for rule in rules.all])
+        self._highest_least_level = float(self._least_levels.max())
         self._alerting = np.array([at for at, rule in enumerate(rules.all) if rule.alert], int)
         self._near_thresholds = NEAR_SHARE * self._thresholds[self._alerting]
         judged = (
@@ -241,9 +242,9 @@ class Detector:
         self, number: int, start_s: float, scores: FloatArray, level_dbfs: float
     ) -> _Window:
         """A window as the rules in force see it."""
-        loud_enough = level_dbfs >= self._least_levels
-        heard = self._values(scores)
-        counted = np.where(loud_enough, heard, np.float32(0.0))
+        heard = counted = self._values(scores)
+        if level_dbfs < self._highest_least_level:
+            counted = np.where(level_dbfs >= self._least_levels, heard, np.float32(0.0))
         met = counted >= self._thresholds
         return _Window(number, start_s, scores, level_dbfs, heard, counted, met)
 
