@@ -174,6 +174,7 @@ def test_annotations_go_beside_each_recording(demo: FloatArray, tmp_path: Path) 
     said = scanned(tmp_path, tmp_path / "again.csv", "--raven", code=2)
     assert "100%.wav.raven.txt is there already (and 1 other file): --force replaces it" in said
     assert edited.read_text() == "mine"
+    assert not (tmp_path / "again.csv.parts").exists()
     scanned(tmp_path, tmp_path / "again.csv", "--raven", "--force")
     assert edited.read_text().splitlines() == table
 

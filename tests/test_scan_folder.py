@@ -1,5 +1,6 @@
 """Where results go: whose the folder is, what is done already, and what becomes of parts."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,6 +121,39 @@ def test_parts_are_merged_in_order_and_go(tmp_path: Path) -> None:
     assert header.startswith("file,start_s,end_s,index")
     assert rows == ["2.wav,0,1", "x/1.wav,0,1"]
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+@pytest.mark.parametrize("removed", range(4))
+def test_a_scan_that_is_killed_while_parts_go_is_one_that_goes_on(
+    removed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = FileOutput(tmp_path / "out.csv", JOB)
+    left = [removed]
+    plain = shutil.rmtree
+
+    def killed(path: Path) -> None:
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        plain(path)
+
+    with output.open():
+        finish_one(output, ONE)
+        finish_one(output, TWO)
+        monkeypatch.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            output.finish([ONE, TWO])
+        monkeypatch.undo()
+    again = FileOutput(tmp_path / "out.csv", JOB)
+    again.check([ONE, TWO])
+    with again.open() as begun:
+        assert begun
+        for one in (ONE, TWO):
+            if not again.has(one):
+                finish_one(again, one)
+        again.finish([ONE, TWO])
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+    assert (tmp_path / "out.csv").read_text().endswith("x/1.wav,0,1\n2.wav,0,1\n")
 
 
 def test_a_result_that_is_there_is_replaced_if_asked_for(tmp_path: Path) -> None:

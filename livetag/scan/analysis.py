@@ -52,7 +52,10 @@ class Analyst:
         seconds, rows = 0.0, 0
         with contextlib.ExitStack() as undo:
             undo.callback(table.close)
-            beside = [undo.enter_context(self._annotating(recording, kind)) for kind in self._kinds]
+            beside = [
+                undo.enter_context(self._annotating(recording, kind))
+                for kind in self._job.annotations
+            ]
             for item in self._items(recording):
                 if isinstance(item, Level):
                     seconds = item.end_s
@@ -66,10 +69,6 @@ class Analyst:
             if seconds == 0.0:
                 raise InputError(f"{recording.path} holds no sound: it has a header and no samples")
         return Summary(seconds, rows)
-
-    @property
-    def _kinds(self) -> tuple[str, ...]:
-        return self._job.annotations
 
     def _items(self, recording: Recording) -> Iterator[Item]:
         detector = Detector(self._rules, self._params)

@@ -29,6 +29,11 @@ class Output(Protocol):
     """Where a scan's results go. Raises `OSError` where they cannot be written."""
 
     @property
+    def begun(self) -> bool:
+        """Whether a scan has been here that did not end, or whose results are these."""
+        ...
+
+    @property
     def temporary(self) -> Path | None:
         """The folder for results that are not whole yet; None for whatever folder a worker has."""
         ...
@@ -71,6 +76,10 @@ class FileOutput:
         self._path = path
         self._job = job
 
+    @property
+    def begun(self) -> bool:
+        return self.state.exists()
+
     def open(self) -> contextlib.AbstractContextManager[bool]:
         return _opened(self.state, self._job)
 
@@ -79,7 +88,7 @@ class FileOutput:
             raise UsageError(f"{self._path} is a folder: name it without such an ending")
         if not self._path.parent.is_dir():
             raise UsageError(f"{self._path.parent} is no folder: make it first")
-        if self._path.exists() and not self.state.exists() and not self._job.replace:
+        if self._path.exists() and not self.begun and not self._job.replace:
             raise UsageError(f"{self._path} is there already: --force replaces it")
 
     def result(self, recording: Recording) -> Path:
@@ -99,6 +108,9 @@ class FileOutput:
             sync_file(file.fileno())
         merged.replace(self._path)
         sync_folder(self._path.parent)
+        for part in self.state.iterdir():  # what says whose they are goes last
+            if part.is_dir():
+                shutil.rmtree(part)
         shutil.rmtree(self.state)
 
 
@@ -110,6 +122,10 @@ class FolderOutput:
         self.temporary = self.state / _TEMPORARY
         self._path = path
         self._job = job
+
+    @property
+    def begun(self) -> bool:
+        return self.state.exists()
 
     def open(self) -> contextlib.AbstractContextManager[bool]:
         return _opened(self.state, self._job)
@@ -123,7 +139,7 @@ class FolderOutput:
         check_places(recordings)
         for recording in recordings:
             result = self.result(recording)
-            if not self.state.exists() and result.exists():
+            if not self.begun and result.exists():
                 raise UsageError(f"{result} is there already: name another folder")
 
     def result(self, recording: Recording) -> Path:

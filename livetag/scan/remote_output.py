@@ -38,10 +38,13 @@ class RemoteOutput:
         """Raise `UsageError` where results cannot go there."""
         if not self._is_file:
             check_places(recordings)
-        elif self._system.exists(self._path) and not (
-            self._job.replace or self._system.exists(self._state_path)
-        ):
+        elif self._system.exists(self._path) and not self.begun and not self._job.replace:
             raise UsageError(f"{self._address} is there already: --force replaces it")
+
+    @property
+    def begun(self) -> bool:
+        """Whether a scan has been here that did not end, or whose results are these."""
+        return bool(self._system.exists(self._state_path))
 
     @contextlib.contextmanager
     def open(self) -> Iterator[bool]:

@@ -38,12 +38,10 @@ class Scan:
         if self._job.annotations and any(is_address(one.path) for one in self._recordings):
             raise UsageError("annotations go beside recordings of this machine, not to addresses")
         self._output.check(self._recordings)
-        with contextlib.ExitStack() as undo:
-            begun = undo.enter_context(self._output.open())
-            self._done = {one for one in self._recordings if begun and self._output.has(one)}
-            if not begun and not self._job.replace:
-                self._check_annotations()
-            self._undo = undo.pop_all()
+        if not self._output.begun and not self._job.replace:
+            self._check_annotations()
+        begun = self._undo.enter_context(self._output.open())
+        self._done = {one for one in self._recordings if begun and self._output.has(one)}
         return self
 
     def __exit__(
