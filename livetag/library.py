@@ -6,7 +6,7 @@ Nothing is printed.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,13 @@ from livetag.events import EventAlert, EventEnd, EventStart, FloatArray, Gap, be
 from livetag.pipeline import analyze
 from livetag.resources import cache_dir
 from livetag.rules import resolve
+from livetag.scan.job import Job
+from livetag.scan.listing import list_recordings
+from livetag.scan.output import form_of, output_at
+from livetag.scan.pool import Pool, default_workers
+from livetag.scan.scan import Scan
+from livetag.scan.tables import Product
+from livetag.scan.worker import Broken, RecordingWork
 from livetag.schema import Config
 from livetag.sources.base import Source
 from livetag.sources.file import FileSource, SampleSource
@@ -41,6 +48,7 @@ __all__ = [
     "Label",
     "LivetagError",
     "ModelError",
+    "ScanResult",
     "Source",
     "Tagger",
     "UsageError",
@@ -78,11 +86,20 @@ class Classification:
         return [(class_map()[index], float(mean[index])) for index in best(mean, count)]
 
 
+@dataclass(frozen=True, slots=True)
+class ScanResult:
+    """How many recordings are in the output, and of each of the others why it is not."""
+
+    done: int
+    broken: dict[str, str]
+
+
 class Tagger:
     """YAMNet, ready to run. For one thread at a time."""
 
     def __init__(self, model: CompiledModel) -> None:
         """For `load`."""
+        self._model = model
         self._classifier = LiteRTClassifier(model.content)
 
     def classify(
@@ -127,6 +144,46 @@ class Tagger:
                     yield item
             if opened.failure is not None:
                 raise opened.failure
+
+    def scan(
+        self,
+        paths: Sequence[str | Path],
+        output: str | Path,
+        *,
+        product: Product = "events",
+        config: Config | None = None,
+        floor: float = 0.1,
+        workers: int | None = None,
+        replace: bool = False,
+    ) -> ScanResult:
+        """Analyze an archive in processes of their own, as `livetag scan` does.
+
+        `paths`: recordings, folders, patterns. `output`: a .csv, .jsonl, .parquet or .npz, or a
+        folder. `product`: `events`, `windows` with scores from `floor` on, or `embeddings`. A scan
+        that was stopped goes on with the same call; `replace`: it begins anew. Raises `UsageError`,
+        `InputError` where there is nothing to scan, and `LivetagError` where it cannot be written.
+
+        The processes import the program that calls this: let its own work begin below
+        `if __name__ == "__main__":`.
+        """
+        job = Job(
+            product=product,
+            form=form_of(str(output), product),
+            config=config or Config(),
+            model_sha256=self._model.report.sha256,
+            floor=floor,
+            replace=replace,
+        )
+        recordings = list_recordings([str(path) for path in paths])
+        broken: dict[str, str] = {}
+        with Scan(job, recordings, output_at(str(output), job)) as scan:
+            work = RecordingWork(job, self._model.path)
+            with Pool(work, workers or default_workers()) as pool:
+                for report in scan.run(pool):
+                    if isinstance(report, Broken):
+                        broken[report.recording.path] = report.reason
+            scan.finish()
+            return ScanResult(scan.done, broken)
 
 
 def load(weights: str | Path | None = None) -> Tagger:

@@ -143,11 +143,31 @@ def yard(path: Path) -> None:
 @pytest.mark.parametrize("example", [one for one in EXAMPLES if "microphone" not in one])
 def test_an_example_runs(example: str, tmp_path: Path) -> None:
     yard(tmp_path / "yard.wav")
+    (tmp_path / "archive").mkdir()
+    yard(tmp_path / "archive" / "1.wav")
+    (tmp_path / "example.py").write_text(example, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+@pytest.mark.usefixtures("compiled")
+def test_a_scan_writes_what_the_command_does_and_tells_what_is_broken(
+    tagger: livetag.Tagger, tmp_path: Path
+) -> None:
+    (tmp_path / "archive").mkdir()
+    yard(tmp_path / "archive" / "1.wav")
+    (tmp_path / "archive" / "2.wav").write_bytes(b"no audio")
+    command = [LIVETAG, "scan", str(tmp_path / "archive"), "-o", str(tmp_path / "theirs.csv")]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 3
+    result = tagger.scan([tmp_path / "archive"], tmp_path / "ours.csv", workers=1)
+    assert result.done == 1
+    assert list(result.broken) == [str(tmp_path / "archive" / "2.wav")]
+    assert (tmp_path / "ours.csv").read_bytes() == (tmp_path / "theirs.csv").read_bytes()
+    with pytest.raises(livetag.UsageError, match="is there already"):
+        tagger.scan([tmp_path / "archive" / "1.wav"], tmp_path / "ours.csv")
 
 
 @pytest.mark.microphone

@@ -163,6 +163,7 @@ FLOORS = {
     "livetag.scan.remote_output": 9,
     "livetag.scan.worker": 9,
     "livetag.scan.cluster": 10,
+    "livetag.scan.output": 10,
     "livetag.scan.pool": 10,
     "livetag.scan.progress": 10,
     "livetag.scan.scan": 10,

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
-    from livetag.scan.folder import Output
     from livetag.scan.job import Job
     from livetag.scan.listing import Recording
     from livetag.scan.progress import Tally
@@ -28,6 +27,7 @@ _SETTINGS = ("config", "patch_hop_seconds", "threshold", "alert", "since", "weig
 def run(options: argparse.Namespace) -> int:
     """Scan what is not done yet; exit code 3 where recordings could not be read."""
     from livetag.scan.listing import list_recordings
+    from livetag.scan.output import output_at
     from livetag.scan.progress import ProgressBar, Tally
     from livetag.scan.scan import Scan
 
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     job = _job(options, config, model.report.sha256)
     recordings = list_recordings(options.paths, options.list)
     tally = Tally()
-    with Scan(job, recordings, _output(options.output, job)) as scan:
+    with Scan(job, recordings, output_at(options.output, job)) as scan:
         if scan.done:
             tell(f"{counted(scan.done, 'recording')} of {len(recordings):,} are done already")
         try:
@@ -65,13 +65,12 @@ def _config(options: argparse.Namespace, tell: "Callable[[str], None]") -> "Conf
 
 
 def _job(options: argparse.Namespace, config: "Config", model_sha256: str) -> "Job":
-    from livetag.scan.job import FORMATS, Job
+    from livetag.scan.job import Job
+    from livetag.scan.output import form_of
 
-    ending = Path(options.output).suffix.lower().removeprefix(".")
-    usual = "npz" if options.product == "embeddings" else "csv"
     return Job(
         product=options.product,
-        form=ending if ending in FORMATS else options.format or usual,
+        form=form_of(options.output, options.product, options.format),
         config=config,
         model_sha256=model_sha256,
         floor=options.floor,
@@ -79,19 +78,6 @@ def _job(options: argparse.Namespace, config: "Config", model_sha256: str) -> "J
         annotations=tuple(dict.fromkeys(options.annotations)),
         replace=options.force,
     )
-
-
-def _output(name: str, job: "Job") -> "Output":
-    """One file where the ending is a form's, or else a folder; at an address, a remote one."""
-    from livetag.scan.folder import FileOutput, FolderOutput
-    from livetag.scan.remote import is_address
-    from livetag.scan.remote_output import RemoteOutput
-
-    if is_address(name):
-        return RemoteOutput(name, job)
-    path = Path(name)
-    is_file = path.suffix.lower() == f".{job.form}"
-    return FileOutput(path, job) if is_file else FolderOutput(path, job)
 
 
 def _engine(

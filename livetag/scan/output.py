@@ -1,0 +1,25 @@
+"""What the name of an output means: a file or a folder, here or elsewhere, and in which form."""
+
+from pathlib import Path
+
+from livetag.scan.folder import FileOutput, FolderOutput, Output
+from livetag.scan.job import FORMATS, Job
+from livetag.scan.remote import is_address
+from livetag.scan.remote_output import RemoteOutput
+from livetag.scan.tables import Product
+
+
+def form_of(name: str, product: Product, wanted: str | None = None) -> str:
+    """The form that an output's ending says, else the one `wanted`, else the usual one."""
+    ending = Path(name).suffix.lower().removeprefix(".")
+    usual = "npz" if product == "embeddings" else "csv"
+    return ending if ending in FORMATS else wanted or usual
+
+
+def output_at(name: str, job: Job) -> Output:
+    """One file where the ending is a form's, or else a folder; at an address, a remote one."""
+    if is_address(name):
+        return RemoteOutput(name, job)
+    path = Path(name)
+    is_file = path.suffix.lower() == f".{job.form}"
+    return FileOutput(path, job) if is_file else FolderOutput(path, job)
