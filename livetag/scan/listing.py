@@ -9,16 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from livetag.audio.endings import AUDIO_ENDINGS
 from livetag.errors import InputError, UsageError
 from livetag.scan.remote import find, is_address
-
-ENDINGS = frozenset(
-    (
-        *(".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga"),
-        *(".ogg", ".opus", ".rf64", ".w64", ".wav", ".wave"),
-    )
-)
-"""Of what libsndfile reads: folders are searched for these. A file that is named may have any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +81,7 @@ def _read_list(name: str) -> list[str]:
 def _at_address(address: str) -> Iterator[Recording]:
     """What an fsspec address names; of many files, those with a known ending."""
     for file in find(address):
-        if file.address == address or Path(file.place).suffix.lower() in ENDINGS:
+        if file.address == address or Path(file.place).suffix.lower() in AUDIO_ENDINGS:
             yield Recording(file.address, file.address, file.place, file.size, file.version)
 
 
@@ -103,7 +96,7 @@ def _expanded(path: str) -> Iterator[tuple[Path, str]]:
     for match in map(Path, matches):
         if match.is_dir():
             yield from _below(match)
-        elif match.suffix.lower() in ENDINGS:
+        elif match.suffix.lower() in AUDIO_ENDINGS:
             yield match, match.name
 
 
@@ -115,7 +108,7 @@ def _below(folder: Path) -> Iterator[tuple[Path, str]]:
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for file in (Path(parent, name) for name in sorted(files) if not name.startswith(".")):
-            if file.suffix.lower() in ENDINGS:
+            if file.suffix.lower() in AUDIO_ENDINGS:
                 yield file, str(file.relative_to(folder))
 
 
