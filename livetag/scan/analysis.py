@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from livetag.audio.pipe import open_ahead
 from livetag.detector import Detector
 from livetag.errors import InputError, LivetagError
@@ -21,6 +23,7 @@ from livetag.yamnet.classifier import BATCH_PATCHES, Classifier
 
 ANNOTATIONS: dict[str, type[Any]] = {"raven": RavenSink, "audacity": AudacitySink}
 _LEAST_BLOCK_SECONDS, _MOST_BLOCK_SECONDS = 5.0, 30.0
+_KEPT_BYTES = 24 << 20
 Heard = Callable[[float], None]
 """Told how many seconds of a recording have been heard, now and then."""
 
@@ -41,6 +44,7 @@ class Analyst:
         self._classifier = classifier
         self._params = job.params
         self._rules = job.rules
+        _keep_freed_memory()
 
     def write(self, recording: Recording, result: Path, heard: Heard = lambda _: None) -> Summary:
         """Write a recording's result to a file that nobody reads yet, and what goes beside it.
@@ -118,6 +122,15 @@ class Analyst:
                 return  # of a scan that was killed just then
             raise LivetagError(f"{target} is there already, and differs: --force replaces it")
         written.replace(target)
+
+
+def _keep_freed_memory() -> None:
+    """Have each block's arrays lie where the last one's did, and not in pages that are new.
+
+    glibc gives back to the system what is larger than the largest array that was ever freed, up to
+    32 MB (mallopt(3): the mmap threshold is dynamic). A block would cost some 400 page faults.
+    """
+    np.empty(_KEPT_BYTES, np.uint8)  # freed at once
 
 
 def annotation_path(recording: Recording, kind: str) -> Path:
