@@ -132,6 +132,15 @@ def test_an_engine_that_cannot_be_is_wrong_use(tmp_path: Path) -> None:
         assert b"--engine dask needs --scheduler ADDRESS" in done.stderr
 
 
+@pytest.mark.usefixtures("compiled")
+def test_paths_that_workers_elsewhere_would_not_find_are_wrong_use(archive: Path) -> None:
+    dask = ["--engine", "dask", "--scheduler", "tcp://127.0.0.1:1"]
+    for path, out in (("0.flac", "/tmp/out.csv"), (f"{archive}/0.flac", "out.csv")):
+        done = run("scan", path, "-o", out, *dask, cwd=archive)
+        assert done.returncode == 2
+        assert b"name recordings and output by absolute paths, or by addresses" in done.stderr
+
+
 # --- Addresses ----------------------------------------------------------------------------------
 
 

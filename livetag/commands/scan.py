@@ -39,6 +39,8 @@ def run(options: argparse.Namespace) -> int:
     model = ready_model(None if config.weights is None else Path(config.weights), console)
     job = _job(options, config, model.report.sha256)
     recordings = list_recordings(options.paths, options.list)
+    if options.scheduler is not None:
+        _check_reach([options.output, *(recording.path for recording in recordings)])
     tally = Tally()
     with Scan(job, recordings, output_at(options.output, job)) as scan:
         if scan.done:
@@ -78,6 +80,18 @@ def _job(options: argparse.Namespace, config: "Config", model_sha256: str) -> "J
         annotations=tuple(dict.fromkeys(options.annotations)),
         replace=options.force,
     )
+
+
+def _check_reach(paths: list[str]) -> None:
+    """Raise `UsageError` where a path means another file to a worker elsewhere."""
+    from livetag.scan.remote import is_address
+
+    relative = [path for path in paths if not is_address(path) and not Path(path).is_absolute()]
+    if relative:
+        raise UsageError(
+            f"{relative[0]}: the workers of a cluster are in folders of their own: name recordings "
+            "and output by absolute paths, or by addresses"
+        )
 
 
 def _engine(
