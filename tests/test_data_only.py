@@ -28,6 +28,9 @@ NAMES = {
     "popen",
 }
 
+ITS_OWN = {"yamnet/export_savedmodel.py": ["saved_model"] * 3}
+"""Writes one, and loads what it has just written, to compare it."""
+
 
 def wrong(tree: ast.AST) -> Iterator[str]:
     """What in a module's code is not to be there."""
@@ -57,7 +60,7 @@ def test_no_room_reads_anything_as_code() -> None:
         for path in PACKAGE.rglob("*.py")
         if (here := list(wrong(ast.parse(path.read_text(encoding="utf-8")))))
     }
-    assert found == {}
+    assert found == ITS_OWN
 
 
 @pytest.mark.parametrize(

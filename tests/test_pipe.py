@@ -101,6 +101,7 @@ class Stub(AudioReader):
 
     def __init__(self, blocks: Iterator[FloatArray]) -> None:
         self.rate_hz, self.channels = 16_000, 1
+        self.claimed_seconds = 0.0
         self._blocks = blocks
 
     def close(self) -> None: ...

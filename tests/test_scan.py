@@ -45,7 +45,7 @@ def demo() -> FloatArray:
 def archive(demo: FloatArray, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A long recording, and short ones in folders: of other rates, forms and channels, too."""
     folder = tmp_path_factory.mktemp("archive")
-    soundfile.write(folder / "long.wav", np.tile(demo, 10), RATE_HZ)
+    soundfile.write(folder / "long.wav", np.tile(demo, 20), RATE_HZ)
     for at in range(SHORT_ONES):
         part = demo[at * 3 * RATE_HZ :][: 9 * RATE_HZ]
         path = folder / f"site {at % 3}" / f"{at}.{('wav', 'flac', 'ogg')[at % 3]}"
