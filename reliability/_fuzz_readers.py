@@ -26,10 +26,14 @@ from livetag.audio.pipe import PipeReader
 from livetag.audio.reader import AudioReader, open_stdin
 from livetag.config import load, variable
 from livetag.errors import InputError, LivetagError, ModelError, UsageError
+from livetag.evaluation.categories import read_map
+from livetag.evaluation.event_lists import read_lists
+from livetag.evaluation.labelled import read_labelled
 from livetag.history import HistoryWriter, Run, explain
 from livetag.history_query import History, Query
 from livetag.outputs import check_sinks
 from livetag.rules import resolve
+from livetag.scan.listing import list_recordings
 from livetag.schema import KEYS
 from livetag.yamnet.arrays import read_arrays
 from livetag.yamnet.classifier import LiteRTClassifier
@@ -149,6 +153,28 @@ def _class_maps() -> Cases:
     rows = st.lists(row, max_size=8).map("\r\n".join)
     text = st.tuples(st.sampled_from(("index,mid,display_name\r\n", "")), rows)
     return damaged(seeds.class_maps()) | text.map(lambda parts: "".join(parts).encode())
+
+
+def _read_labelled(case: bytes, folder: Path) -> None:
+    """As `livetag evaluate` reads what says what is heard."""
+    path = folder / "case"
+    path.write_bytes(case)
+    for read in (
+        lambda: read_labelled(path, folder),
+        lambda: read_map(path, class_map()),
+        lambda: read_lists(path),
+    ):
+        with contextlib.suppress(UsageError, InputError):
+            read()
+    read_labelled(path, folder)
+
+
+def _read_scan_list(case: bytes, folder: Path) -> None:
+    """As `livetag scan --list` does, in an empty folder: patterns may not roam."""
+    path = folder / "list"
+    path.write_bytes(case.replace(b"/", b"_").replace(b"..", b"__").replace(b":", b"_"))
+    with contextlib.chdir(folder):
+        list_recordings([], [str(path)])
 
 
 def _check_configuration(path: str | None, environment: dict[str, str]) -> None:
@@ -355,6 +381,13 @@ READERS: dict[str, Reader] = {
     "hdf5": Reader(lambda: damaged(seeds.hdf5s(), 4), _read_hdf5, (ModelError,), 2.0, guard=_GUARD),
     "checkpoint": Reader(
         _checkpoints, _read_checkpoint, (ModelError,), memory_bytes=8 * _GIB, guard=_GUARD
+    ),
+    "labelled": Reader(lambda: damaged(seeds.labelled()), _read_labelled, (UsageError, InputError)),
+    "scan-list": Reader(
+        lambda: damaged([b"a.wav\nb/*.flac\n", b"a.wav\0b c.ogg\0", b"**/*.wav\n[ab]?.wav\n"]),
+        _read_scan_list,
+        (UsageError, InputError),
+        0.5,
     ),
     "report": Reader(_reports, _read_report, (ModelError,)),
     "history": Reader(

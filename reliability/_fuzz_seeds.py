@@ -100,6 +100,20 @@ def configurations() -> list[bytes]:
     return [*presets, *bare]
 
 
+def labelled() -> list[bytes]:
+    """Tables of labelled recordings, AudioSet's list of segments, a map, a list of events."""
+    return [
+        b'file,labels\ncase,Dog|Bark\na/b.wav,"Speech, more"\n',
+        b"filename;label\ncase;Dog\n",
+        b'fname,mids\ncase,"/m/0bt9lr,/m/09x0r"\n',
+        b"# YTID, start_seconds, end_seconds, positive_labels\n"
+        b'--4gqARaEJE, 0.000, 10.000, "/m/068hy,/m/07q6cd_,/m/0bt9lr"\n',
+        b"category,yamnet_labels\ndog,Dog|Bark\nrain,/m/06mb1\n",
+        b"case.wav\t1.000\t2.500\tDog\ncase.wav\t3.0\t3.1\tCat\n",
+        b"1.000\t2.500\tDog\n3.0\t3.1\tCat\n",
+    ]
+
+
 def reports() -> list[bytes]:
     report = Report("0" * 64, "1" * 64, "HDF5", False, 3_751_369, 1e-5, "2.21.0", "3.15.1")
     return [json.dumps(asdict(report), indent=2).encode()]

@@ -87,6 +87,11 @@ def test_what_cannot_be_read_is_listed_with_the_reason(archive: Path) -> None:
     assert pipe.unusable == "it is no file"
 
 
+def test_a_name_that_no_file_can_have_is_told_of_that_recording(tmp_path: Path) -> None:
+    (only,) = list_recordings([str(tmp_path / ("a" * 300 + ".wav"))])
+    assert only.unusable == "File name too long"
+
+
 def test_a_name_that_no_text_can_hold_is_escaped(archive: Path) -> None:
     (archive / os.fsdecode(b"\xff.wav")).touch()
     recording = list_recordings([os.fsdecode(b"\xff.wav")])[0]

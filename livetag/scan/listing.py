@@ -88,7 +88,8 @@ def _at_address(address: str) -> Iterator[Recording]:
 def _expanded(path: str) -> Iterator[tuple[Path, str]]:
     """The files that a path names, each with its place."""
     if os.path.lexists(path) or not glob.has_magic(path):
-        yield from _below(Path(path)) if Path(path).is_dir() else [(Path(path), Path(path).name)]
+        is_folder = os.path.isdir(path)  # noqa: PTH112, as a name may be one that no file can have
+        yield from _below(Path(path)) if is_folder else [(Path(path), Path(path).name)]
         return
     matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207, as paths may be absolute
     if not matches:
