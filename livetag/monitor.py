@@ -28,6 +28,7 @@ from livetag.detector import Detector
 from livetag.errors import InputError, LivetagError
 from livetag.events import AudioBlock, Explanation, Gap, Item, Pace
 from livetag.fanout import FanOut
+from livetag.memory import give_back
 from livetag.pipeline import analyze
 from livetag.records import called, iso_time, said_of_pace
 from livetag.relay import MOST_CHARACTERS, Relay, last_words, relayed_stderr
@@ -51,6 +52,7 @@ HANGS_SECONDS = 10.0
 _WAIT_SECONDS = 0.25
 _ENDING_SECONDS = 5.0
 _HURRIED_SECONDS = 0.5
+_GIVE_BACK_SECONDS = 60.0
 _MESSAGES_KEPT = 100
 
 
@@ -99,6 +101,7 @@ class Monitor:
         self._messages: deque[str] = deque(maxlen=_MESSAGES_KEPT)  # that the dashboard hides
         self._stop = threading.Event()
         self._looked_at = self._awake_at = 0.0
+        self._give_back_at = 0.0
 
     def run(self) -> int:
         """Listen; return the exit code. Raises what ended the worker or the source early."""
@@ -297,6 +300,9 @@ class Monitor:
             self._draw()
         if not hangs:
             self._supervisor.alive(self._status())
+        if now >= self._give_back_at:
+            self._give_back_at = now + _GIVE_BACK_SECONDS
+            give_back()
         if trouble and now - self._state.started_at >= (self._duration_seconds or math.inf):
             self._stop.set()  # no block comes that would tell
 

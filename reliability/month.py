@@ -15,8 +15,6 @@ output lacks or doubles an event, or where a thread or a file handle is left beh
 """
 
 import argparse
-import contextlib
-import ctypes
 import errno
 import gc
 import os
@@ -40,6 +38,7 @@ from livetag.detector import Detector
 from livetag.events import AudioBlock, FloatArray, Gap, Item
 from livetag.fanout import AUDIO_BACKLOG_ITEMS, FanOut
 from livetag.history import Run
+from livetag.memory import give_back
 from livetag.pipeline import analyze
 from livetag.rules import Rules, resolve
 from livetag.schema import Clips, Config
@@ -181,8 +180,7 @@ def handles() -> int:
 def resident_mb() -> float:
     """What is in use: what was freed, after a burst of clips, is given back first."""
     gc.collect()
-    with contextlib.suppress(AttributeError):  # where the C library is not glibc
-        ctypes.CDLL(None).malloc_trim(0)
+    give_back()
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 

@@ -31,6 +31,7 @@ FLOORS = {
     "livetag.audio.endings": 0,
     "livetag.evaluation.suffixes": 1,
     "livetag.halfblocks": 0,
+    "livetag.memory": 0,
     "livetag.history_schema": 0,
     "livetag.files": 0,
     "livetag.plot": 0,
