@@ -41,4 +41,4 @@ def test_what_a_thread_has_freed_is_given_back() -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True
     )
-    assert int(done.stdout) > 3_000  # pages of 4 kB, of 20 MB
+    assert int(done.stdout) > 2_000  # pages of 4 kB; the burst had 4,900
