@@ -52,6 +52,7 @@ HANGS_SECONDS = 10.0
 _WAIT_SECONDS = 0.25
 _ENDING_SECONDS = 5.0
 _HURRIED_SECONDS = 0.5
+_FIRST_AUDIO_SECONDS = 5.0  # by which a stream may begin later than it was opened
 _GIVE_BACK_SECONDS = 60.0
 _MESSAGES_KEPT = 100
 
@@ -303,8 +304,9 @@ class Monitor:
         if now >= self._give_back_at:
             self._give_back_at = now + _GIVE_BACK_SECONDS
             give_back()
-        if trouble and now - self._state.started_at >= (self._duration_seconds or math.inf):
-            self._stop.set()  # no block comes that would tell
+        elapsed = now - self._state.started_at - _FIRST_AUDIO_SECONDS
+        if trouble and elapsed >= (self._duration_seconds or math.inf):
+            self._stop.set()  # the last gap tells how long it was; before, none may for a minute
 
     def _status(self) -> str:
         if self._state.trouble:

@@ -51,6 +51,7 @@ class MonitorState:
     started_at: float
     now: float = 0.0
     heard_s: float = 0.0
+    """Where the stream is, lost audio included."""
     level: Level | None = None
     peak_dbfs: float = -math.inf
     peak_at: float = -math.inf
@@ -123,6 +124,8 @@ class MonitorState:
                     self.gap_seconds = 0.0
                 self.gap_seconds += item.lost_seconds
                 self._gap_goes_on = item.ongoing
+                self.heard_s = max(self.heard_s, item.start_s + item.lost_seconds)
+                self._leave_out(item.lost_seconds)
             case Pace():
                 self.pace = item if item.degraded else None
 
@@ -154,6 +157,13 @@ class MonitorState:
         self._worker_seconds = worker_seconds
         if scores.captured_at is not None:
             self._latencies.append(now - scores.captured_at)
+
+    def _leave_out(self, lost_seconds: float) -> None:
+        """Where nothing was heard, nothing scored: what was heard before goes on into the past."""
+        hops = math.ceil(lost_seconds / self.params.patch_hop_seconds)
+        for _ in range(min(hops, len(self._history))):
+            self._history[self._rows % len(self._history)] = 0.0
+            self._rows += 1
 
     def notice(self, message: str, now: float) -> None:
         """Have a message shown for a minute."""

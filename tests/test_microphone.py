@@ -503,6 +503,32 @@ def test_a_device_of_zeros_that_goes_is_tried_at_once(portaudio: FakePortAudio) 
     assert listening.retries[1] - listening.retries[0] < SHORTEST_RETRY_SECONDS
 
 
+def test_an_outage_that_goes_on_for_another_reason_is_told_for_each(
+    portaudio: FakePortAudio,
+) -> None:
+    listening = Listening(portaudio, zeros_seconds=1.0)
+
+    def story() -> Story:
+        portaudio.stream.deliver(2.0, 0.0)
+        yield
+        yield  # opened again
+        portaudio.stream.deliver(5.0, 0.0)
+        yield
+        portaudio.stream.end()
+        yield
+        portaudio.clock.now += 3.0
+        yield
+
+    began = portaudio.clock.now
+    blocks = listening.hear(story)
+    told = lost(blocks)
+    zeros = sum(seconds for reason, seconds, _ in told if reason == "zeros")
+    ended = sum(seconds for reason, seconds, _ in told if reason == "ended")
+    assert zeros == pytest.approx(5.0, abs=0.1)
+    assert ended == pytest.approx(3.0, abs=0.1)
+    assert accounted(blocks) == round((portaudio.clock.now - began + DELAY_SECONDS) * RATE_HZ)
+
+
 def test_what_was_captured_before_the_outage_was_told_of_is_not_heard_twice(
     portaudio: FakePortAudio,
 ) -> None:

@@ -223,6 +223,19 @@ def test_the_pieces_of_an_outage_are_one_gap(state: MonitorState) -> None:
     assert (state.gaps, state.gap_seconds, state.lost_seconds) == (2, 0.25, 62.75)
 
 
+def test_where_nothing_was_heard_the_last_half_minute_shows_nothing(state: MonitorState) -> None:
+    state.apply(scores(_0=0.9), 100.0)
+    state.apply(Gap(1_001.0, 1.0, 2.0, "stalled", ongoing=True), 103.0)
+    assert state.recent(4)[:, SPEECH].tolist() == [0.0] * 4  # half a second each
+    state.apply(Gap(1_003.0, 3.0, 1.0, "stalled"), 104.0)
+    state.apply(scores(_0=0.8), 105.0)
+    shown = state.recent(8)[:, SPEECH].tolist()
+    assert shown == pytest.approx([0.9] + [0.0] * 6 + [0.8])
+    assert state.heard_s == 4.0
+    state.apply(Gap(1_004.0, 4.0, 1e6, "suspended"), 106.0)
+    assert not state.recent(10_000)[:, SPEECH].any()
+
+
 # --- Behind -------------------------------------------------------------------------------------
 
 

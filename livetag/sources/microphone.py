@@ -170,6 +170,9 @@ class Microphone:
         if fault is not None:
             yield from self._take(capture, everything=True)
             yield from self._rest(capture, fault)
+            outage = self._outage
+            if outage is not None and fault.reason != outage.fault.reason:
+                yield self._piece(outage, continuous())  # until now it was for the other reason
             self._note(fault, continuous(), capture)
 
     def _mend(self, outage: Outage) -> Iterator[AudioBlock]:
