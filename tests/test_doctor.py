@@ -330,6 +330,14 @@ def test_what_hangs_in_portaudio_is_told_and_the_others_are_checked(
     assert exit_code(checks) == 3
 
 
+def test_the_source_is_the_one_asked_for_though_another_setting_cannot_be() -> None:
+    done = run("doctor", "--demo", "--threshold", "2")
+    assert done.returncode == 2
+    assert b"fail  configuration" in done.stdout
+    assert b"ok    demo" in done.stdout
+    assert b"microphone" not in done.stdout
+
+
 # --- A real microphone --------------------------------------------------------------------------
 
 

@@ -22,6 +22,14 @@ def run(options: argparse.Namespace) -> int:
         check_since(config)
         return rules, params
 
-    checks = examine(lambda: load_settings(options), meant)
+    checks = examine(lambda: load_settings(options), meant, _source_alone(options))
     as_json = getattr(options, "json", False)  # that of the configuration is the monitor's
     return print_json(checks, sys.stdout) if as_json else print_text(checks, sys.stdout)
+
+
+def _source_alone(options: argparse.Namespace) -> "Config":
+    """What is to be listened to, by the options: for when the rest cannot be read."""
+    from livetag.schema import Config
+
+    keys = {key: vars(options)[key] for key in ("device", "input", "demo") if key in vars(options)}
+    return Config(**keys)

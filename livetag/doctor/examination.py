@@ -26,16 +26,18 @@ _USUAL_RATE_HZ = 48_000
 Resolve = Callable[[Config], tuple[Rules, Params]]
 
 
-def examine(load: Callable[[], Loaded], check: Resolve) -> Iterator[Check]:
+def examine(
+    load: Callable[[], Loaded], check: Resolve, otherwise: Config | None = None
+) -> Iterator[Check]:
     """Yield each check as it is through. No check ends the others, and none takes for ever.
 
-    `load` gives the configuration, `check` what it means; both raise `UsageError`. For the main
-    thread.
+    `load` gives the configuration, `check` what it means; both raise `UsageError`. `otherwise`: the
+    configuration to look at where it cannot be read. For the main thread.
     """
     began = machine.Moment.now()
     yield within(_SECONDS, "python", machine.check_python, _DISK_HANGS)
     yield within(_SECONDS, "packages", machine.check_packages, _DISK_HANGS)
-    settings = _Settings(load, check)
+    settings = _Settings(load, check, otherwise or Config())
     yield within(_SECONDS, "configuration", settings.check, _DISK_HANGS)
     config = settings.config
     rate_hz = _USUAL_RATE_HZ
@@ -66,10 +68,10 @@ def examine(load: Callable[[], Loaded], check: Resolve) -> Iterator[Check]:
 class _Settings:
     """What there is to check: as configured, as far as that can be told; else the defaults."""
 
-    def __init__(self, load: Callable[[], Loaded], check: Resolve) -> None:
+    def __init__(self, load: Callable[[], Loaded], check: Resolve, otherwise: Config) -> None:
         self._load = load
         self._check = check
-        self.config = Config()
+        self.config = otherwise
         self.params = Params()
         self.rules = resolve(self.config, class_map())
 
