@@ -103,6 +103,7 @@ class Monitor:
         self._stop = threading.Event()
         self._looked_at = self._awake_at = 0.0
         self._give_back_at = 0.0
+        self._leaving = False
 
     def run(self) -> int:
         """Listen; return the exit code. Raises what ended the worker or the source early."""
@@ -264,8 +265,12 @@ class Monitor:
     def _end_at_once(self) -> None:
         """Leave the process, whatever hangs, and wherever main is; but the terminal as it was.
 
-        To unwind would wait for what hangs, and for locks that main may hold at this moment.
+        To unwind would wait for what hangs, and for locks that main may hold at this moment. It
+        runs in the handler of a signal, which another signal may interrupt.
         """
+        if self._leaving:
+            return
+        self._leaving = True
         text = "".join(f"livetag: {message}\n" for message in (*self._messages, "stopped"))
         last_words(f"{LEAVES_SCREEN}{text}" if self._covered else text, _HURRIED_SECONDS)
         os._exit(0)

@@ -5,6 +5,7 @@ network) into a failure: continuous integration sets it.
 """
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -27,6 +28,10 @@ RATE_HZ = 16_000
 for _name in [name for name in os.environ if name.startswith("LIVETAG_")]:
     if _name != "LIVETAG_CACHE_DIR":  # the settings of whoever runs the tests are not tested
         del os.environ[_name]
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # in a script's background; commands inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["LIVETAG_CACHE_DIR"] = str(cache_dir())  # the model, also for tests with another HOME
 
 

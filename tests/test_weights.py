@@ -509,3 +509,19 @@ def test_an_index_far_too_large_is_refused(tmp_path: Path) -> None:
     with (folder / INDEX).open("wb") as file:
         file.truncate(1 << 40)
     assert "larger than 1 MiB" in refused(folder)
+
+
+def test_the_size_of_what_comes_and_goes_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "there").write_bytes(bytes(100))
+    scandir = os.scandir
+
+    def vanishing(path: str) -> object:
+        if str(path).endswith("gone"):
+            raise FileNotFoundError(path)
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", vanishing)
+    assert weights_room._size(tmp_path) == 100

@@ -267,11 +267,12 @@ def _pip_download(package: RemotePackage, folder: Path, progress: Progress) -> P
 
 
 def _size(folder: Path) -> int:
-    """Bytes in all files under a folder whose files come and go."""
+    """Bytes in all files under a folder whose files and folders come and go."""
     total = 0
-    for file in folder.rglob("*"):
-        with contextlib.suppress(OSError):
-            total += file.stat().st_size
+    for parent, _, names in os.walk(folder):  # which takes a folder that has gone for an empty one
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += Path(parent, name).stat().st_size
     return total
 
 
