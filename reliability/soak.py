@@ -92,10 +92,15 @@ class Monitor:
             while data := os.read(terminal, 65_536):
                 self.tail = (self.tail + data)[-20_000:]
 
+    @property
+    def said(self) -> str:
+        """The end of what it wrote on its terminal; that may begin within a character."""
+        return self.tail.decode(errors="replace")
+
     def figures(self) -> tuple[float, int, int]:
         """Resident MB, threads, file handles."""
         if self.process.poll() is not None:
-            raise SystemExit(f"livetag ended with {self.process.returncode}:\n{self.tail.decode()}")
+            raise SystemExit(f"livetag ended with {self.process.returncode}:\n{self.said}")
         proc = Path(f"/proc/{self.process.pid}")
         pages = int((proc / "statm").read_text(encoding="ascii").split()[1])
         megabytes = pages * os.sysconf("SC_PAGE_SIZE") / 1e6
@@ -255,7 +260,7 @@ def soak(
     print(
         f"\nended with code {code}; {alarms} alarms played, {sum(weather.faults.values())} faults"
     )
-    wrong = [] if code == 0 else [f"exit code {code}:\n{monitor.tail[-2_000:].decode()}"]
+    wrong = [] if code == 0 else [f"exit code {code}:\n{monitor.said[-2_000:]}"]
     return [
         *wrong,
         *growth(figures),
@@ -284,11 +289,9 @@ def growth(figures: list[tuple[float, float, int, int]]) -> Iterator[str]:
 
 def check_clock(monitor: Monitor, passed_s: float) -> Iterator[str]:
     """The stream's seconds, gaps included, are those of the clock; gaps follow one another."""
-    summary = re.search(
-        r"heard \S+ for ([\d.]+) s: .*, ([\d.]+) s audio lost", monitor.tail.decode()
-    )
+    summary = re.search(r"heard \S+ for ([\d.]+) s: .*, ([\d.]+) s audio lost", monitor.said)
     if summary is None:
-        yield f"no summary: {monitor.tail[-500:].decode()}"
+        yield f"no summary: {monitor.said[-500:]}"
         return
     stream_s, lost_s = float(summary[1]), float(summary[2])
     gaps = [record for record in monitor.read() if record["type"] == "gap"]
