@@ -35,6 +35,15 @@ if (
 os.environ["LIVETAG_CACHE_DIR"] = str(cache_dir())  # the model, also for tests with another HOME
 
 
+@pytest.fixture(autouse=True)
+def signals_as_before() -> Iterator[None]:
+    """A command that is run in this process leaves signals ignored: others would inherit that."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def skip_unless_required(reason: str) -> NoReturn:
     """Skip a test, or fail it where everything has to run."""
     if os.environ.get("REQUIRE_ALL_TESTS"):
