@@ -23,7 +23,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OTHERS = {
     *("--microphone", "--model", "--sink"),  # of the benchmarks
-    *("--hop", "--hours", "--nice", "--runs"),  # of the scripts in reliability/
+    *("--hop", "--hours", "--nice", "--runs", "--seed"),  # of the scripts in reliability/
     *("--user", "--nthreads", "--nworkers"),  # of systemctl and dask
 }
 """Options of other programs than livetag."""
