@@ -6,8 +6,6 @@ not count.
 """
 
 import math
-from collections import deque
-from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +31,7 @@ class Loudness:
         self._frame = round(rate_hz * FRAME_SECONDS)
         self._waiting: list[FloatArray] = []  # of which no whole frame is measured yet
         self._waiting_samples = 0
-        self._squares: deque[float] = deque()  # the mean square of each hundredth of a second
+        self._squares = np.empty(0, np.float32)  # the mean of each hundredth of a second's
         self._first = 0  # the frame that the first of them is of
 
     def push(self, samples: FloatArray) -> None:
@@ -50,9 +48,11 @@ class Loudness:
         joined = np.concatenate(self._waiting)
         frames = len(joined) // self._frame
         whole = joined[: frames * self._frame].reshape(frames, self._frame)
-        for first in range(0, frames, _AT_ONCE):
-            some = whole[first : first + _AT_ONCE]
-            self._squares.extend(np.square(some, dtype=np.float64).mean(axis=1).tolist())
+        measured = [
+            np.square(whole[first : first + _AT_ONCE]).mean(axis=1)
+            for first in range(0, frames, _AT_ONCE)
+        ]
+        self._squares = np.concatenate((self._squares, *measured))
         rest = joined[frames * self._frame :].copy()
         self._waiting, self._waiting_samples = [rest], len(rest)
 
@@ -62,14 +62,12 @@ class Loudness:
         The part of it that has been pushed counts; frames before it are forgotten.
         """
         self._measure()
-        begin = first_sample // self._frame
-        while self._first < begin and self._squares:
-            self._squares.popleft()
-            self._first += 1
-        count = min(len(self._squares), samples // self._frame)
-        squares = list(islice(self._squares, count))
-        begins = [*range(0, count - _TENTH, _TENTH), max(0, count - _TENTH)]
-        means = (
-            math.fsum(squares[at : at + _TENTH]) / min(_TENTH, count) for at in begins if count
-        )
-        return dbfs(max(means, default=0.0))
+        past = min(first_sample // self._frame - self._first, len(self._squares))
+        self._squares = self._squares[past:]
+        self._first += past
+        heard = self._squares[: samples // self._frame]
+        if not len(heard):
+            return -math.inf
+        tenths = heard[: len(heard) // _TENTH * _TENTH].reshape(-1, _TENTH)
+        loudest = max(tenths.sum(axis=1).max(initial=0.0), heard[-_TENTH:].sum())
+        return dbfs(float(loudest) / min(_TENTH, len(heard)))

@@ -46,7 +46,9 @@ class Pool:
         traceback: TracebackType | None,
     ) -> None:
         for worker in self._workers:
-            worker.end(at_once=kind is not None)
+            worker.tell_to_end(at_once=kind is not None)
+        for worker in self._workers:
+            worker.end()
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Report]:
         """Yield what becomes of each task, in the order in which that is known.
@@ -133,12 +135,15 @@ class _Worker:
             return f"was ended by signal {-code}: is memory short?"
         return f"ended with status {code}"
 
-    def end(self, at_once: bool) -> None:
+    def tell_to_end(self, at_once: bool) -> None:
         """Let it end, or have it end: what it has not finished leaves no result."""
         with contextlib.suppress(OSError):
             self._pipe.send(None)
         if at_once:
             self._process.terminate()
+
+    def end(self) -> None:
+        """Wait until it is gone, and not for long."""
         self._process.join(_ENDING_SECONDS)
         if self._process.is_alive():
             self._process.kill()

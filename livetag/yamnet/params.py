@@ -6,6 +6,7 @@ published weights were trained with all the others.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from livetag.errors import UsageError
 
@@ -47,37 +48,37 @@ class Params:
                 f"to {LONGEST_HOP_SECONDS:g} s"
             )
 
-    @property
+    @cached_property
     def stft_window_samples(self) -> int:
         return round(self.sample_rate_hz * self.stft_window_seconds)  # 400
 
-    @property
+    @cached_property
     def stft_hop_samples(self) -> int:
         return round(self.sample_rate_hz * self.stft_hop_seconds)  # 160
 
-    @property
+    @cached_property
     def fft_length(self) -> int:
         """The power of two at or above the STFT window."""
         return 1 << (self.stft_window_samples - 1).bit_length()  # 512
 
-    @property
+    @cached_property
     def patch_frames(self) -> int:
         return round(self.patch_window_seconds / self.stft_hop_seconds)  # 96
 
-    @property
+    @cached_property
     def patch_hop_frames(self) -> int:
         return round(self.patch_hop_seconds / self.stft_hop_seconds)  # 48
 
-    @property
+    @cached_property
     def patch_hop_samples(self) -> int:
         return self.patch_hop_frames * self.stft_hop_samples  # 7,680
 
-    @property
+    @cached_property
     def window_samples(self) -> int:
         """Samples that one patch is made from."""
         overlap = self.stft_window_samples - self.stft_hop_samples
         return self.patch_frames * self.stft_hop_samples + overlap  # 15,600
 
-    @property
+    @cached_property
     def window_seconds(self) -> float:
         return self.window_samples / self.sample_rate_hz  # 0.975
