@@ -167,6 +167,7 @@ FLOORS = {
     "livetag.scan.cluster": 10,
     "livetag.scan.output": 10,
     "livetag.scan.pool": 10,
+    "livetag.scan.processes": 0,
     "livetag.scan.progress": 10,
     "livetag.scan.scan": 10,
     "livetag.commands.classify": 11,

@@ -259,6 +259,11 @@ def children(process: int) -> list[int]:
     ]
 
 
+def workers_of(process: int) -> list[int]:
+    """They are forked from a process that has their imports."""
+    return [worker for child in children(process) for worker in children(child)]
+
+
 def go_on(archive: Path, out: Path, expected: bytes) -> None:
     """The same command again; what is whole is not done twice, and the result is the same."""
     whole = len(parts(out))
@@ -279,7 +284,8 @@ def test_a_scan_that_is_killed_goes_on_and_ends_as_one_that_was_not(
     workers: list[int] = []
 
     def kill(scan: Running) -> None:
-        workers.extend(os.pidfd_open(child) for child in children(scan.process.pid))
+        process = scan.process.pid
+        workers.extend(map(os.pidfd_open, children(process) + workers_of(process)))
         scan.process.kill()
 
     moment = random.Random(seed).randrange(SHORT_ONES)
@@ -308,9 +314,8 @@ def test_a_worker_that_is_killed_breaks_its_recording_alone(
     out = tmp_path / "events.csv"
     with running("scan", str(archive), "-o", str(out), "--workers", "1") as scan:
         wait_for_parts(scan, out, 0)
-        for child in children(scan.process.pid):
-            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
-                os.kill(child, signal.SIGKILL)
+        (worker,) = workers_of(scan.process.pid)
+        os.kill(worker, signal.SIGKILL)
         assert scan.wait() == 3
     assert "long.wav: its worker was ended by signal 9: is memory short?" in scan.stderr.decode()
     missing = [row for row in expected.decode().splitlines() if "long.wav" in row]

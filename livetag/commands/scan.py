@@ -26,6 +26,10 @@ _SETTINGS = ("config", "patch_hop_seconds", "threshold", "alert", "since", "weig
 
 def run(options: argparse.Namespace) -> int:
     """Scan what is not done yet; exit code 3 where recordings could not be read."""
+    from livetag.scan.processes import prepare
+
+    if options.scheduler is None:
+        prepare()  # before this process imports what it needs itself
     from livetag.scan.listing import list_recordings
     from livetag.scan.output import output_at
     from livetag.scan.progress import ProgressBar, Tally

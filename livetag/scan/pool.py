@@ -1,9 +1,7 @@
 """Workers on this machine: processes that share nothing, and are started again when they die."""
 
 import contextlib
-import multiprocessing
 import os
-import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection, wait
@@ -11,6 +9,7 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Self
 
+from livetag.scan.processes import CONTEXT, interrupts_held, prepare
 from livetag.scan.worker import Broken, Failed, Going, Report, Task, Work, serve
 
 _AHEAD = 2
@@ -34,6 +33,7 @@ class Pool:
     def __init__(self, work: Work, workers: int) -> None:
         self._work = work
         self._most = workers
+        prepare()
         self._workers: list[_Worker] = []
 
     def __enter__(self) -> Self:
@@ -95,13 +95,12 @@ class _Worker:
     """A worker's process, and the tasks it has been given and has not done."""
 
     def __init__(self, work: Work) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
+        self._pipe, theirs = CONTEXT.Pipe()
         self.tasks: deque[Task] = deque()
-        self._process: BaseProcess = context.Process(
+        self._process: BaseProcess = CONTEXT.Process(
             target=serve, args=(theirs, work), name="livetag scan", daemon=True
         )
-        with _interrupts_held():  # Ctrl-C would have its Python show a traceback
+        with interrupts_held():
             self._process.start()
         theirs.close()
 
@@ -149,16 +148,3 @@ class _Worker:
             self._process.kill()
             self._process.join()
         self._pipe.close()
-
-
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Keep Ctrl-C waiting; a process that is started meanwhile never hears of it."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
