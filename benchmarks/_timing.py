@@ -1,13 +1,20 @@
 """What the benchmarks share: cases timed in turn, medians, and plain tables."""
 
+import contextlib
+import ctypes
 import os
+import resource
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 # As livetag's command sets it; NumPy reads it when it is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 
 
 @dataclass
@@ -52,6 +59,30 @@ def take_turns(
                 timings[name].wall_s.append(wall)
                 timings[name].cpu_s.append(cpu)
     return timings
+
+
+def run_command(*command: str | os.PathLike[str]) -> Timing:
+    """Run a command until it ends, and time it as an installed one runs: its modules are compiled.
+
+    The processor time is that of all its processes. On Linux, a process that outlives the command,
+    as the one does that workers are forked from, becomes this one's child, and is waited for.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    environment = {key: os.environ[key] for key in os.environ if key != "PYTHONDONTWRITEBYTECODE"}
+    wall, cpu = time.perf_counter(), children_cpu_s()
+    subprocess.run(command, check=True, capture_output=True, env=environment)
+    wall = time.perf_counter() - wall
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
+    return Timing([wall], [children_cpu_s() - cpu])
+
+
+def children_cpu_s() -> float:
+    """Seconds of processor time of the children that have ended, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def pin_to_one_core() -> str:

@@ -12,7 +12,6 @@ how the cost grows with hours and falls with workers.
 
 import argparse
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from _archive import PIECE_SECONDS, write_archive
-from _timing import Timing, print_table, take_turns, verdict
+from _timing import Timing, print_table, run_command, take_turns, verdict
 
 from livetag.audio.reader import AudioReader
 from livetag.audio.resample import Resampler
@@ -76,13 +75,8 @@ def main() -> None:
 
 def scan(paths: Sequence[Path], folder: Path, workers: int) -> Timing:
     """Run the command on recordings, from its start to its end."""
-    begin, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    out = str(folder / "events.csv")
-    command = [str(LIVETAG), "scan", *map(str, paths), "-o", out, "--workers", str(workers)]
-    subprocess.run([*command, "--force"], check=True, capture_output=True)
-    wall_s, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu_s = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-    return Timing([wall_s], [cpu_s])
+    options = "-o", str(folder / "events.csv"), "--workers", str(workers), "--force"
+    return run_command(LIVETAG, "scan", *paths, *options)
 
 
 def speeds(archive: dict[str, list[Path]], folder: Path) -> None:
@@ -91,6 +85,7 @@ def speeds(archive: dict[str, list[Path]], folder: Path) -> None:
     The last is what two cores would do that nobody else uses.
     """
     rows = []
+    scan(next(iter(archive.values()))[:1], folder, WORKERS)  # compiles modules, where none are
     for form, paths in archive.items():
         whole, short = (scan(some, folder, WORKERS) for some in (paths, paths[:2]))
         seconds, less = PIECE_SECONDS * len(paths), PIECE_SECONDS * (len(paths) - 2)

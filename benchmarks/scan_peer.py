@@ -9,16 +9,15 @@ of `mediapipe_peer.py`, which says how to make it:
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from _archive import PIECE_SECONDS, write_archive
-from _timing import print_table, take_turns
+from _timing import children_cpu_s, print_table, run_command, take_turns
 
-PIECES = 4
+PIECES = 12
 WORKERS = 2
 GOAL = 3.0
 LIVETAG = Path(sys.executable).parent / "livetag"
@@ -97,16 +96,10 @@ def peer(paths: list[Path], model: Path) -> None:
         sys.exit("MediaPipe failed")
 
 
-def children_cpu_s() -> float:
-    """Seconds that the processes have used that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 def scan(paths: list[Path], folder: Path, hop: str) -> None:
     out = str(folder / "events.csv")
-    options = ["--hop", hop, "--workers", str(WORKERS), "--force"]
-    subprocess.run([LIVETAG, "scan", *paths, "-o", out, *options], check=True, capture_output=True)
+    options = "-o", out, "--hop", hop, "--workers", str(WORKERS), "--force"
+    run_command(LIVETAG, "scan", *paths, *options)
 
 
 if __name__ == "__main__":
