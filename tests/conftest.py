@@ -20,9 +20,9 @@ from livetag.resources import cache_dir
 from livetag.yamnet.classifier import Classifier, LiteRTClassifier, Prediction
 from livetag.yamnet.compile import CompiledModel, obtain_model
 from livetag.yamnet.labels import ClassMap, class_map
+from livetag.yamnet.openvino import opened
 from livetag.yamnet.params import Params
 from livetag.yamnet.precision import Precision
-from livetag.yamnet.runtime import check_runs
 from livetag.yamnet.weights import PUBLISHED_PACKAGE, Weights, fetch_package
 
 RATE_HZ = 16_000
@@ -83,7 +83,7 @@ def faster(request: pytest.FixtureRequest) -> Precision:
         request.getfixturevalue("compiled_int8")
         return precision
     try:
-        check_runs(precision)
+        opened()
     except UsageError as error:
         pytest.skip(str(error))
     return precision

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from livetag.errors import ModelError, UsageError
+from livetag.yamnet import openvino
 from livetag.yamnet.compile import CompiledModel
 from livetag.yamnet.openvino import OpenVINOClassifier, opened
 from livetag.yamnet.precision import Precision
@@ -40,6 +41,17 @@ def test_a_processor_without_bfloat16_is_told_what_runs_on_it(
     monkeypatch.setitem(sys.modules, "openvino", SimpleNamespace(Core=lambda: core))
     with pytest.raises(UsageError, match="what runs on it is float32 and int8"):
         opened()
+
+
+@pytest.mark.parametrize("linux_says", [True, False])
+def test_where_linux_says_that_it_will_do_asking_imports_nothing(
+    linux_says: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imports: list[str] = []
+    monkeypatch.setattr(openvino, "_linux_says_bfloat16", lambda: linux_says)
+    monkeypatch.setattr(openvino, "opened", lambda: imports.append("openvino"))
+    check_runs("bfloat16")
+    assert imports == ([] if linux_says else ["openvino"])
 
 
 def test_opening_it_tells_nobody_and_writes_nothing(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from livetag.yamnet.precision import Precision
 def check_runs(precision: Precision) -> None:
     """Raise `UsageError` where a precision cannot run on this machine."""
     if precision == "bfloat16":
-        from livetag.yamnet.openvino import opened
+        from livetag.yamnet.openvino import check_usable
 
-        opened()
+        check_usable()
 
 
 def load_classifier(model: bytes, precision: Precision) -> Classifier:
