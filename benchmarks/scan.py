@@ -1,13 +1,14 @@
 """`livetag scan` on an hour of audio: how fast it is, what a window costs, and where that goes.
 
-    python benchmarks/scan.py [FOLDER] [--plot FILE.svg]
+    python benchmarks/scan.py [FOLDER] [--precision int8] [--plot FILE.svg]
 
 The hour is made of the `.ogg` recordings in FOLDER (ESC-10's first fold), or of the demo. First the
 command is run on it, from its start to its end. Then one worker's work is measured in turn with its
 parts, each part with its limit: what the library alone takes for the same samples at once. The
 limit of the network is its multiplications at the speed of this core's matrix product (NumPy's
 OpenBLAS, told to use AVX-512 where the processor has it). `--plot` (pip install matplotlib) draws
-how the cost grows with hours and falls with workers.
+how the cost grows with hours and falls with workers. The goals, and the limit of the network, are
+those of float32, whatever the precision.
 """
 
 import argparse
@@ -32,15 +33,17 @@ from livetag.scan.analysis import Analyst
 from livetag.scan.job import Job
 from livetag.scan.listing import list_recordings
 from livetag.schema import Config
-from livetag.yamnet.classifier import LiteRTClassifier, _Network
+from livetag.yamnet.classifier import BATCH_PATCHES, _Network
 from livetag.yamnet.compile import obtain_model
 from livetag.yamnet.features import PatchStream
 from livetag.yamnet.layers import FIRST_FILTERS, SEPARABLE_LAYERS
 from livetag.yamnet.params import Params
+from livetag.yamnet.precision import PRECISIONS, Precision
+from livetag.yamnet.runtime import load_classifier
 
 PIECES = 12
 WORKERS = 2
-BATCH = 32  # of the network alone
+BATCH = 32  # of the network alone, on LiteRT
 SPEED_GOALS = {"16 kHz WAV": 1_000.0, "16 kHz FLAC": 800.0, "44.1 kHz Ogg": 300.0}
 LIMIT_GOAL = 1.4
 BLOCK_SECONDS = 7.68
@@ -63,44 +66,47 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--plot", type=Path, metavar="FILE.svg")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     options = parser.parse_args()
+    precision: Precision = options.precision
     with tempfile.TemporaryDirectory() as name:
         archive = write_archive(Path(name), options.folder, PIECES)
-        speeds(archive, Path(name))
+        speeds(archive, Path(name), precision)
         for form, paths in archive.items():
-            profile(form, paths[0], Path(name), options.rounds)
+            profile(form, Parts(paths[0], Path(name), precision), options.rounds)
         if options.plot:
-            plot(archive["16 kHz FLAC"], Path(name), options.plot)
+            plot(archive["16 kHz FLAC"], Path(name), precision, options.plot)
 
 
-def scan(paths: Sequence[Path], folder: Path, workers: int) -> Timing:
+def scan(paths: Sequence[Path], folder: Path, workers: int, precision: Precision) -> Timing:
     """Run the command on recordings, from its start to its end."""
-    options = "-o", str(folder / "events.csv"), "--workers", str(workers), "--force"
-    return run_command(LIVETAG, "scan", *paths, *options)
+    out = str(folder / "events.csv")
+    options = "--workers", str(workers), "--precision", precision, "--force"
+    return run_command(LIVETAG, "scan", *paths, "-o", out, *options)
 
 
-def speeds(archive: dict[str, list[Path]], folder: Path) -> None:
+def speeds(archive: dict[str, list[Path]], folder: Path, precision: Precision) -> None:
     """The command on the whole hour; beyond its start, too, from two lengths; and by CPU time.
 
     The last is what two cores would do that nobody else uses.
     """
     rows = []
-    scan(next(iter(archive.values()))[:1], folder, WORKERS)  # compiles modules, where none are
+    scan(next(iter(archive.values()))[:1], folder, WORKERS, precision)  # compiles modules
     for form, paths in archive.items():
-        whole, short = (scan(some, folder, WORKERS) for some in (paths, paths[:2]))
+        whole, short = (scan(some, folder, WORKERS, precision) for some in (paths, paths[:2]))
         seconds, less = PIECE_SECONDS * len(paths), PIECE_SECONDS * (len(paths) - 2)
         steady = less / (whole.wall_s[0] - short.wall_s[0])
         alone = seconds / (whole.cpu_s[0] / WORKERS)
         speed = seconds / whole.wall_s[0]
         rows.append((form, whole.wall_s[0], speed, steady, alone, SPEED_GOALS[form]))
-    print(f"\n`livetag scan`, {PIECE_SECONDS * PIECES / 3_600:g} h, {WORKERS} workers:\n")
+    hours = PIECE_SECONDS * PIECES / 3_600
+    print(f"\n`livetag scan`, {precision}, {hours:g} h, {WORKERS} workers:\n")
     header = ("", "wall s", "x real time", "x but its start", "x on idle cores", "goal")
     print_table(header, rows)
 
 
-def profile(form: str, path: Path, folder: Path, rounds: int) -> None:
+def profile(form: str, parts: "Parts", rounds: int) -> None:
     """What a window costs one worker, part by part, in turn; and each part's limit."""
-    parts = Parts(path, folder)
     timings = take_turns(parts.cases(), rounds, time.process_time, warm_up=1)
     per_window = {name: timing.cpu_ms / parts.windows for name, timing in timings.items()}
     matrix_ms = 2e3 * multiplications() / matrix_product_flops()
@@ -113,7 +119,7 @@ def profile(form: str, path: Path, folder: Path, rounds: int) -> None:
     }
     alone = per_window.pop("network alone")
     per_window["levels, events, rows"] = whole - sum(per_window.values())
-    print(f"\nOne worker, {form}: CPU of a window, medians of {rounds} rounds\n")
+    print(f"\nOne worker, {form}, {parts.precision}: CPU of a window, medians of {rounds} rounds\n")
     print_table(
         ("", "ms", "share", "limit ms", "to its limit"),
         [
@@ -121,8 +127,9 @@ def profile(form: str, path: Path, folder: Path, rounds: int) -> None:
             for name, ms in {"whole": whole, **per_window}.items()
         ],
     )
-    print(f"network alone, batch of {BATCH}: {alone:.3f} ms; whole / that: {whole / alone:.2f}")
-    print(f"network in batches as scanned / batch of {BATCH}: {network / alone:.2f}")
+    batch = parts.batch
+    print(f"network alone, batch of {batch}: {alone:.3f} ms; whole / that: {whole / alone:.2f}")
+    print(f"network in batches as scanned / batch of {batch}: {network / alone:.2f}")
     verdict("whole / matrix-product limit", whole / matrix_ms, LIMIT_GOAL)
 
 
@@ -133,14 +140,18 @@ def _ratio(ms: float, limits: dict[str, float], name: str) -> object:
 class Parts:
     """A recording's work, whole and in parts."""
 
-    def __init__(self, path: Path, folder: Path) -> None:
+    def __init__(self, path: Path, folder: Path, precision: Precision) -> None:
+        self.precision = precision
         self._path = path
         self._result = folder / "result"
         (self._recording,) = list_recordings([str(path)])
-        model = obtain_model(None, cache_dir(), lambda *_: None, print)
-        self._classifier = LiteRTClassifier(model.content)
+        model = obtain_model(None, cache_dir(), lambda *_: None, print, precision)
+        self._classifier = load_classifier(model.content, precision)
         self._analyst = Analyst(Job("events", "csv", Config(), ""), self._classifier)
-        self._network = _Network(model.content, BATCH)
+        self._network: Callable[[list[FloatArray]], object] = self._classifier.many
+        self.batch = BATCH_PATCHES
+        if precision != "bfloat16":
+            self._network, self.batch = _Network(model.content, BATCH), BATCH
         self._params = Params()
         self._blocks = self._decoded()
         self._rate_hz = AudioReader(path).rate_hz
@@ -157,8 +168,8 @@ class Parts:
             "soxr, all at once": self._resample_at_once,
             "log-mel": self._log_mel,
             "its FFTs alone": self._transform,
-            "network": lambda: self._in_batches(self._classifier.many, 16),
-            "network alone": lambda: self._in_batches(self._network, BATCH),
+            "network": lambda: self._in_batches(self._classifier.many, BATCH_PATCHES),
+            "network alone": lambda: self._in_batches(self._network, self.batch),
         }
 
     def _decoded(self) -> list[FloatArray]:
@@ -224,7 +235,7 @@ def _has_avx512() -> bool:
         return False
 
 
-def plot(paths: Sequence[Path], folder: Path, target: Path) -> None:
+def plot(paths: Sequence[Path], folder: Path, precision: Precision, target: Path) -> None:
     """Wall and processor time against hours, by the number of workers."""
     from matplotlib import pyplot
 
@@ -233,7 +244,7 @@ def plot(paths: Sequence[Path], folder: Path, target: Path) -> None:
     figure, (wall, cpu) = pyplot.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
     rows = []
     for workers in (1, 2):
-        timings = [scan(paths[:count], folder, workers) for count in pieces]
+        timings = [scan(paths[:count], folder, workers, precision) for count in pieces]
         for axes, values, name in (
             (wall, [timing.wall_s[0] for timing in timings], "wall"),
             (cpu, [timing.cpu_s[0] for timing in timings], "CPU"),

@@ -1,21 +1,30 @@
 """`livetag scan` against MediaPipe's AudioClassifier: the same files, as many processes.
 
 MediaPipe cuts a recording into windows of 0.975 s one after another. livetag does twice as many by
-default, 0.48 s apart; with `--hop 0.96`, about as many. Both are timed from process start to end,
-in turn. MediaPipe takes whole files at their own rate, read by soundfile. Its environment is that
-of `mediapipe_peer.py`, which says how to make it:
+default, 0.48 s apart; with `--hop 0.96`, about as many, at each precision. All are timed from
+process start to end, in turn. MediaPipe takes whole files at their own rate, read by soundfile. Its
+environment is that of `mediapipe_peer.py`, which says how to make it, and OpenVINO for bfloat16:
 
-    VENV/bin/python benchmarks/scan_peer.py --model yamnet.tflite [FOLDER]
+    VENV/bin/pip install 'openvino>=2025.0'
+    VENV/bin/python benchmarks/scan_peer.py --model yamnet.tflite [FOLDER] [--precision int8]
+
+TensorFlow must not be in it: where it is, MediaPipe imports it, and starts 2.5 s later. The models
+have to be in livetag's cache (`livetag scan` with each `--precision`, where TensorFlow is).
 """
 
 import argparse
+import importlib.util
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from _archive import PIECE_SECONDS, write_archive
 from _timing import children_cpu_s, print_table, run_command, take_turns
+
+from livetag.yamnet.precision import PRECISIONS, Precision
 
 PIECES = 12
 WORKERS = 2
@@ -44,25 +53,31 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--model", type=Path, required=True, help="MediaPipe's YAMNet")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--precision", action="append", choices=PRECISIONS, help="this one alone; may be repeated"
+    )
     options = parser.parse_args()
+    if importlib.util.find_spec("tensorflow"):
+        sys.exit(
+            "TensorFlow is installed here, which MediaPipe imports: it would start 2.5 s later"
+        )
     with tempfile.TemporaryDirectory() as name:
         for form, paths in write_archive(Path(name), options.folder, PIECES).items():
-            compare(form, paths, options.model, Path(name), options.rounds)
+            cases: dict[str, Callable[[], None]] = {
+                "MediaPipe": partial(peer, paths, options.model),
+                "livetag scan": partial(scan, paths, Path(name), "0.48", "float32"),
+            }
+            for precision in options.precision or PRECISIONS:
+                case = f"livetag scan --hop 0.96 --precision {precision}"
+                cases[case] = partial(scan, paths, Path(name), "0.96", precision)
+            compare(form, cases, PIECE_SECONDS * len(paths), options.rounds)
 
 
-def compare(form: str, paths: list[Path], model: Path, folder: Path, rounds: int) -> None:
-    timings = take_turns(
-        {
-            "MediaPipe": lambda: peer(paths, model),
-            "livetag scan --hop 0.96": lambda: scan(paths, folder, "0.96"),
-            "livetag scan": lambda: scan(paths, folder, "0.48"),
-        },
-        rounds,
-        cpu_clock=children_cpu_s,
-        warm_up=1,
-    )
+def compare(
+    form: str, cases: Mapping[str, Callable[[], None]], seconds: float, rounds: int
+) -> None:
+    timings = take_turns(cases, rounds, cpu_clock=children_cpu_s, warm_up=1)
     theirs = timings["MediaPipe"].wall_s
-    seconds = PIECE_SECONDS * len(paths)
     print(f"\n{form}, {seconds / 3_600:.2f} h, {WORKERS} processes, medians of {rounds} rounds:\n")
     print_table(
         ("", "wall s", "x real time", "x MediaPipe", "CPU s", "x MediaPipe's CPU"),
@@ -96,10 +111,10 @@ def peer(paths: list[Path], model: Path) -> None:
         sys.exit("MediaPipe failed")
 
 
-def scan(paths: list[Path], folder: Path, hop: str) -> None:
+def scan(paths: list[Path], folder: Path, hop: str, precision: Precision) -> None:
     out = str(folder / "events.csv")
-    options = "-o", out, "--hop", hop, "--workers", str(WORKERS), "--force"
-    run_command(LIVETAG, "scan", *paths, *options)
+    options = "--hop", hop, "--precision", precision, "--workers", str(WORKERS), "--force"
+    run_command(LIVETAG, "scan", *paths, "-o", out, *options)
 
 
 if __name__ == "__main__":

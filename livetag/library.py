@@ -32,10 +32,11 @@ from livetag.scan.worker import Broken, RecordingWork
 from livetag.schema import Config
 from livetag.sources.base import Source
 from livetag.sources.file import FileSource, SampleSource
-from livetag.yamnet.classifier import LiteRTClassifier
 from livetag.yamnet.compile import CompiledModel, obtain_model
 from livetag.yamnet.labels import Label, class_map
 from livetag.yamnet.params import Params
+from livetag.yamnet.precision import PRECISIONS, Precision
+from livetag.yamnet.runtime import load_classifier
 
 __all__ = [
     "Classification",
@@ -97,10 +98,11 @@ class ScanResult:
 class Tagger:
     """YAMNet, ready to run. For one thread at a time."""
 
-    def __init__(self, model: CompiledModel) -> None:
+    def __init__(self, model: CompiledModel, precision: Precision) -> None:
         """For `load`."""
         self._model = model
-        self._classifier = LiteRTClassifier(model.content)
+        self._precision = precision
+        self._classifier = load_classifier(model.content, precision)
 
     def classify(
         self, sound: Sound, rate_hz: int | None = None, *, hop_seconds: float = 0.48
@@ -173,6 +175,7 @@ class Tagger:
             model_sha256=self._model.report.sha256,
             floor=floor,
             replace=replace,
+            precision=self._precision,
         )
         recordings = list_recordings([str(path) for path in paths])
         broken: dict[str, str] = {}
@@ -186,14 +189,19 @@ class Tagger:
             return ScanResult(scan.done, broken)
 
 
-def load(weights: str | Path | None = None) -> Tagger:
+def load(weights: str | Path | None = None, *, precision: Precision = "float32") -> Tagger:
     """Get YAMNet ready: what is missing is fetched and compiled, once, and kept in the cache.
 
-    `weights`: an HDF5 file or a SavedModel folder, instead of the published ones. Raises
-    `ModelError`.
+    `weights`: an HDF5 file or a SavedModel folder, instead of the published ones. `precision`: of
+    the network's numbers, `float32`, `bfloat16` (`pip install 'livetag[bfloat16]'`) or `int8`: the
+    others are faster, and their scores are not the same. Raises `ModelError`, and `UsageError` for
+    a precision that cannot run here.
     """
+    if precision not in PRECISIONS:
+        raise UsageError(f"precision: {precision!r} is none of {', '.join(PRECISIONS)}")
     named = None if weights is None else Path(weights)
-    return Tagger(obtain_model(named, cache_dir(), lambda *_: None, lambda _: None))
+    model = obtain_model(named, cache_dir(), lambda *_: None, lambda _: None, precision)
+    return Tagger(model, precision)
 
 
 def load_config(name: str | Path) -> Config:

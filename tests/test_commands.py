@@ -382,7 +382,7 @@ def test_files_in_the_current_folder_are_not_run(tmp_path: Path) -> None:
         (tmp_path / name).write_text("raise SystemExit('hijacked')\n")
     text = "from livetag.yamnet.compile import _compile_in_process\n"
     text += "from livetag.yamnet.weights import Weights\nfrom pathlib import Path\n"
-    text += "_compile_in_process(Weights(Path('none.h5'), 'HDF5', '', False), Path('none.tflite'))"
+    text += "_compile_in_process(Weights(Path('none.h5'), 'HDF5', '', False), 'float32', Path('a'))"
     script = tmp_path.parent / "compile_none.py"
     script.write_text(text)
     done = subprocess.run(

@@ -13,12 +13,13 @@ from running import run, running
 
 from livetag.classify import Clip
 from livetag.cli import main
-from livetag.errors import InputError
+from livetag.errors import InputError, ModelError
 from livetag.evaluation.workers import classify_here, classify_in_processes
 from livetag.sources.demo import demo_chunks
 from livetag.yamnet.classifier import LiteRTClassifier
 from livetag.yamnet.compile import CompiledModel
 from livetag.yamnet.params import Params
+from livetag.yamnet.precision import Precision
 
 RATE_HZ = 16_000
 CUTS = {
@@ -95,8 +96,24 @@ def test_processes_give_clips_in_order_and_what_could_not_be_read(
 ) -> None:
     paths = [*sorted(folder.rglob("*.wav")), Path(__file__), *sorted(folder.rglob("*.wav"))]
     here = outcomes(classify_here(paths, LiteRTClassifier(compiled.content), Params()))
-    assert outcomes(classify_in_processes(paths, compiled.content, 2)) == here
+    assert outcomes(classify_in_processes(paths, compiled.content, "float32", 2)) == here
     assert "is no audio" in str(here[6])
+
+
+def test_what_processes_cannot_load_is_told_as_it_is(folder: Path) -> None:
+    with pytest.raises(ModelError, match="the compiled model cannot be loaded"):
+        list(classify_in_processes(folder.rglob("*.wav"), b"no model" * 9, "float32", 2))
+
+
+def test_the_precision_that_ran_is_told(
+    folder: Path, categories: Path, faster: Precision, tmp_path: Path
+) -> None:
+    options = (str(folder), "--map", str(categories), "--precision", faster)
+    done, again = run("evaluate", *options, "--json"), run("evaluate", *options, "--workers", "2")
+    assert (done.returncode, done.stderr) == (again.returncode, again.stderr) == (0, b"")
+    found = json.loads(done.stdout)
+    assert (found["precision"], found["accuracy"]) == (faster, 1.0)
+    assert again.stdout.decode().splitlines()[0] == f"6 recordings, 3 classes, {faster}"
 
 
 def test_a_table_of_files_and_labels(folder: Path, tmp_path: Path) -> None:
@@ -152,6 +169,7 @@ def test_a_broken_recording_is_told_at_the_end_and_the_rest_counts(
         (("x", "--events", "a", "b"), 2, "name labelled recordings, or --events"),
         (("x", "--collar", "0.1"), 2, "--collar is for --events alone"),
         (("--events", "a", "b", "--plot", "x.png"), 2, "--plot says nothing of --events"),
+        (("--events", "a", "b", "--precision", "int8"), 2, "--precision says nothing of --events"),
         (("x", "--plot", "x.jpg"), 2, "ends with one of .png"),
         (("x", "-o", "/nonexistent/x.csv"), 2, "there is no folder /nonexistent"),
         (("/nonexistent",), 3, "No such file"),

@@ -18,6 +18,7 @@ from livetag.audio.reader import AudioReader
 from livetag.events import FloatArray
 from livetag.resources import ASSETS_DIR
 from livetag.sources.demo_sounds import RATE_HZ, SPEECH_ASSET, demo_sounds
+from livetag.yamnet.precision import Precision
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = re.findall(
@@ -50,6 +51,25 @@ def test_a_file_and_its_samples_are_the_same(tagger: livetag.Tagger, speech: Flo
     for samples in (speech, np.stack([speech, speech], axis=1).astype(np.float64)):
         of_samples = tagger.classify(samples, RATE_HZ)
         assert of_samples.scores == pytest.approx(of_file.scores, abs=1e-6)
+
+
+def test_a_precision_is_that_of_the_command(faster: Precision, tmp_path: Path) -> None:
+    tagger = livetag.load(precision=faster)
+    command = [LIVETAG, "classify", str(SPEECH), "--frames", "--precision", faster]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    scores = [float(row.rpartition(",")[2]) for row in done.stdout.splitlines()[1:]]
+    assert scores == pytest.approx(tagger.classify(SPEECH).scores.ravel(), abs=6e-5)
+    assert scores != pytest.approx(livetag.load().classify(SPEECH).scores.ravel(), abs=1e-3)
+    yard(tmp_path / "yard.wav")
+    command = [LIVETAG, "scan", str(tmp_path / "yard.wav"), "-o", str(tmp_path / "theirs.csv")]
+    subprocess.run([*command, "--precision", faster], capture_output=True, check=True)
+    assert tagger.scan([tmp_path / "yard.wav"], tmp_path / "ours.csv", workers=1).done == 1
+    assert (tmp_path / "ours.csv").read_bytes() == (tmp_path / "theirs.csv").read_bytes()
+
+
+def test_a_precision_that_there_is_none_of_is_told() -> None:
+    with pytest.raises(livetag.UsageError, match="'float16' is none of float32, bfloat16, int8"):
+        livetag.load(precision="float16")  # type: ignore[arg-type]
 
 
 def test_classify_gives_what_the_command_prints(tagger: livetag.Tagger) -> None:

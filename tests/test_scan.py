@@ -4,6 +4,7 @@ import contextlib
 import csv
 import os
 import random
+import re
 import select
 import signal
 import subprocess
@@ -19,6 +20,7 @@ import soundfile
 from running import PATIENCE_SECONDS, Running, run, running
 
 from livetag.audio import reader
+from livetag.cli import main
 from livetag.events import FloatArray
 from livetag.scan.job import Job
 from livetag.scan.listing import list_recordings
@@ -29,6 +31,7 @@ from livetag.yamnet.classifier import LiteRTClassifier
 from livetag.yamnet.compile import CompiledModel
 from livetag.yamnet.features import log_mel_spectrogram, padding, patches
 from livetag.yamnet.params import Params
+from livetag.yamnet.precision import Precision
 
 RATE_HZ = 16_000
 SHORT_ONES = 12
@@ -240,9 +243,11 @@ def interrupted(archive: Path, tmp_path: Path) -> Callable[..., Path]:
     something left to do.
     """
 
-    def interrupt(count: int, act: Callable[[Running], None], code: int, said: str) -> Path:
+    def interrupt(
+        count: int, act: Callable[[Running], None], code: int, said: str, *options: str
+    ) -> Path:
         out = tmp_path / "events.csv"
-        with running("scan", str(archive), "-o", str(out), "--workers", "2") as scan:
+        with running("scan", str(archive), "-o", str(out), "--workers", "2", *options) as scan:
             wait_for_parts(scan, out, count)
             act(scan)
             assert scan.wait() == code
@@ -264,10 +269,10 @@ def workers_of(process: int) -> list[int]:
     return [worker for child in children(process) for worker in children(child)]
 
 
-def go_on(archive: Path, out: Path, expected: bytes) -> None:
+def go_on(archive: Path, out: Path, expected: bytes, *options: str) -> None:
     """The same command again; what is whole is not done twice, and the result is the same."""
     whole = len(parts(out))
-    said = scanned(archive, out, "--workers", "2")
+    said = scanned(archive, out, "--workers", "2", *options)
     if whole:
         noun = "recording" if whole == 1 else "recordings"
         assert f"{whole} {noun} of {SHORT_ONES + 1} are done already" in said
@@ -306,6 +311,34 @@ def test_ctrl_c_says_how_to_go_on(
     out = interrupted(2, press, 130, f"of {SHORT_ONES + 1} recordings are done; the same command")
     assert len(parts(out)) >= 2
     go_on(archive, out, expected)
+
+
+def test_a_scan_goes_on_in_its_own_precision_alone(
+    archive: Path, expected: bytes, faster: Precision, interrupted: Callable[..., Path]
+) -> None:
+    options = ("--precision", faster)
+    through = archive.parent / f"{faster}.csv"
+    scanned(archive, through, *options, "--workers", "1")
+    others = through.read_bytes()
+    assert others != expected
+    assert 0.8 < len(others.splitlines()) / len(expected.splitlines()) < 1.25
+    out = interrupted(2, lambda scan: scan.process.kill(), -signal.SIGKILL, "", *options)
+    said = scanned(archive, out, code=2)
+    assert re.search(r"holds the results of another scan, which differs in .*precision", said)
+    go_on(archive, out, others, *options)
+
+
+def test_a_precision_that_cannot_run_here_leaves_nothing(
+    archive: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    out = str(tmp_path / "events.csv")
+    assert main(["scan", str(archive), "-o", out, "--precision", "bfloat16"]) == 2
+    assert "pip install 'livetag[bfloat16]'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_worker_that_is_killed_breaks_its_recording_alone(
@@ -368,5 +401,5 @@ print(*sorted(sys.modules))
     )
     kind, modules = done.stdout.splitlines()
     assert kind == "Done"
-    unwanted = {"tensorflow", "keras", "sounddevice", "rich", "pyarrow", "distributed"}
+    unwanted = {"tensorflow", "keras", "openvino", "sounddevice", "rich", "pyarrow", "distributed"}
     assert unwanted.isdisjoint(modules.split())

@@ -43,10 +43,12 @@ class Dask(NamedTuple):
 
 
 @contextlib.contextmanager
-def started(*command: str, said: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+def started(
+    *command: str, said: str, cwd: Path | None = None
+) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """A process, and what of a line it has said matches a pattern."""
     process = subprocess.Popen(
-        [sys.executable, "-m", *command], stderr=subprocess.PIPE, stdout=None, text=True
+        [sys.executable, "-m", *command], stderr=subprocess.PIPE, stdout=None, text=True, cwd=cwd
     )
     assert process.stderr is not None
     try:
@@ -67,7 +69,9 @@ def dask(tmp_path: Path) -> Iterator[Dask]:
         worker = ("distributed.cli.dask_worker", address, "--no-nanny", "--nthreads", "1")
         places = ("--no-dashboard", "--local-directory", str(tmp_path / "dask"))
         workers = [
-            stack.enter_context(started(*worker, *places, said=r"(Registered) to:"))[0]
+            stack.enter_context(started(*worker, *places, said=r"(Registered) to:", cwd=tmp_path))[
+                0
+            ]
             for _ in range(2)
         ]
         yield Dask(address, workers)
@@ -109,6 +113,21 @@ def test_a_cluster_that_loses_a_worker_gives_what_this_machine_gives(
     assert out.read_bytes() == local.read_bytes()
     assert len(local.read_text().splitlines()) > 30
     assert not parts.exists()
+
+
+@pytest.mark.usefixtures("compiled")
+def test_a_worker_without_openvino_is_told_of(archive: Path, dask: Dask, tmp_path: Path) -> None:
+    """The workers' current folder has an `openvino` that cannot be imported."""
+    (tmp_path / "openvino.py").write_text("raise ImportError")
+    out = tmp_path / "out.csv"
+    command = ["scan", f"{archive}/0.flac", "-o", str(out), "--precision", "bfloat16"]
+    done = run(*command, "--engine", "dask", "--scheduler", dask.scheduler)
+    assert done.returncode == 2
+    told = (
+        b"livetag: on a Dask worker: bfloat16 needs OpenVINO, which is not installed: pip install"
+    )
+    assert told in done.stderr
+    assert not out.exists()
 
 
 def cpu_seconds(process: int) -> float:

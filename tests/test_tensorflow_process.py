@@ -42,6 +42,8 @@ def test_an_error_is_told_in_one_line(
 
 
 def test_tensorflow_is_not_imported_by_starting_its_process() -> None:
-    program = "import sys, livetag.yamnet.export, livetag.yamnet.compile; print(*sys.modules)"
+    program = (
+        "import sys, livetag.yamnet.export, livetag.yamnet.compile_process; print(*sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert {b"tensorflow", b"keras", b"tf2onnx", b"onnxruntime"}.isdisjoint(done.stdout.split())

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from livetag.schema import Config
     from livetag.yamnet.compile import CompiledModel
     from livetag.yamnet.params import Params
+    from livetag.yamnet.precision import Precision
     from livetag.yamnet.weights import Progress as FetchProgress
     from livetag.yamnet.weights import Weights
 
@@ -74,14 +75,18 @@ def check_since(config: "Config") -> None:
         raise UsageError("since: a microphone has its own time; it dates recordings (--input)")
 
 
-def ready_model(named: Path | None, console: "Console") -> "CompiledModel":
+def ready_model(
+    named: Path | None, console: "Console", precision: "Precision" = "float32"
+) -> "CompiledModel":
     """The compiled model; where it has to be fetched, with a progress bar."""
     from livetag.yamnet.compile import find_model, obtain_model
 
-    ready = find_model(named, cache_dir())
+    ready = find_model(named, cache_dir(), precision)
     if ready is not None:
         return ready
-    model = _fetched(lambda *ways: obtain_model(named, cache_dir(), *ways), console)
+    model = _fetched(
+        lambda progress, tell: obtain_model(named, cache_dir(), progress, tell, precision), console
+    )
     say(console, f"The model is ready, and kept in {model.path.parent}")
     return model
 

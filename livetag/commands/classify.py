@@ -20,13 +20,14 @@ def run(options: argparse.Namespace) -> int:
     from livetag.classify import Recording
     from livetag.report import PRINTERS
     from livetag.scan.npz import embeddings_file
-    from livetag.yamnet.classifier import LiteRTClassifier
     from livetag.yamnet.labels import class_map
     from livetag.yamnet.params import Params
+    from livetag.yamnet.runtime import load_classifier
 
     params = Params(patch_hop_seconds=options.hop)
     form = "json" if options.json else "frames" if options.frames else "text"
-    classifier = LiteRTClassifier(ready_model(named_weights(options), stderr()).content)
+    model = ready_model(named_weights(options), stderr(), options.precision)
+    classifier = load_classifier(model.content, options.precision)
     printer = PRINTERS[form](sys.stdout, class_map(), options.top)
     code = 0
     with contextlib.ExitStack() as stack:

@@ -15,10 +15,9 @@ if TYPE_CHECKING:
     from livetag.evaluation.categories import Categories
     from livetag.evaluation.labelled import LabelledClip
     from livetag.evaluation.scored import Scored, Truth
+    from livetag.yamnet.precision import Precision
 
-PRECISION = "float32"
-"""Of the network's numbers, as it is compiled."""
-_RECORDING_OPTIONS = ("audio", "plot", "workers")
+_RECORDING_OPTIONS = ("audio", "plot", "precision", "workers")
 _EVENT_OPTIONS = ("collar_seconds", "length_share", "onset_only", "segment_seconds")
 
 
@@ -58,10 +57,11 @@ def _evaluate_recordings(options: argparse.Namespace) -> int:
     categories = read_map(options.map, labels) if options.map else YamnetClasses(labels)
     found = read_labelled(options.labelled, options.audio)
     truth = Truth(found.clips, categories)
-    scored = _scored(options, found.clips, truth, categories, console)
+    precision: Precision = options.precision or "float32"
+    scored = _scored(options, precision, found.clips, truth, categories, console)
     classes = metrics.measure(scored.truth, scored.scores)
     result = report.Report(
-        precision=PRECISION,
+        precision=precision,
         summary=metrics.summarize(scored.truth, scored.scores, classes),
         categories=categories,
         classes=classes,
@@ -81,6 +81,7 @@ def _evaluate_recordings(options: argparse.Namespace) -> int:
 
 def _scored(
     options: argparse.Namespace,
+    precision: "Precision",
     clips: "list[LabelledClip]",
     truth: "Truth",
     categories: "Categories",
@@ -90,15 +91,15 @@ def _scored(
 
     from livetag.evaluation.scored import score
     from livetag.evaluation.workers import classify_here, classify_in_processes
-    from livetag.yamnet.classifier import LiteRTClassifier
     from livetag.yamnet.params import Params
+    from livetag.yamnet.runtime import load_classifier
 
-    model = ready_model(named_weights(options), console).content
+    model = ready_model(named_weights(options), console, precision).content
     paths = (clip.path for clip in clips)
     if options.workers and options.workers > 1:
-        results = classify_in_processes(paths, model, options.workers)
+        results = classify_in_processes(paths, model, precision, options.workers)
     else:
-        results = classify_here(paths, LiteRTClassifier(model), Params())
+        results = classify_here(paths, load_classifier(model, precision), Params())
     columns = (MofNCompleteColumn(), BarColumn(), TimeRemainingColumn())
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal

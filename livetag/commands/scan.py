@@ -34,13 +34,17 @@ def run(options: argparse.Namespace) -> int:
     from livetag.scan.output import output_at
     from livetag.scan.progress import ProgressBar, Tally
     from livetag.scan.scan import Scan
+    from livetag.yamnet.runtime import check_runs
 
     console = stderr()
     tell = partial(say, console)
     if (options.engine == "dask") != (options.scheduler is not None):
         raise UsageError("--engine dask needs --scheduler ADDRESS, and nothing else does")
     config = _config(options, tell)
-    model = ready_model(None if config.weights is None else Path(config.weights), console)
+    if options.scheduler is None:
+        check_runs(options.precision)
+    weights = None if config.weights is None else Path(config.weights)
+    model = ready_model(weights, console, options.precision)
     job = _job(options, config, model.report.sha256)
     recordings = list_recordings(options.paths, options.list)
     if options.scheduler is not None:
@@ -83,6 +87,7 @@ def _job(options: argparse.Namespace, config: "Config", model_sha256: str) -> "J
         began=began_at(config),
         annotations=tuple(dict.fromkeys(options.annotations)),
         replace=options.force,
+        precision=options.precision,
     )
 
 

@@ -113,7 +113,7 @@ def _reports(future: Any) -> Iterator[Report]:
         raise LivetagError(f"a Dask worker cannot do its task: {reason}") from error
     for report in reports:
         if isinstance(report, Failed):
-            raise report.error
+            raise type(report.error)(f"on a Dask worker: {report.error}")
         yield report
 
 

@@ -12,6 +12,7 @@ from livetag.schema import Config, as_builtins
 from livetag.version import __version__
 from livetag.yamnet.labels import class_map
 from livetag.yamnet.params import Params
+from livetag.yamnet.precision import Precision
 
 FORMATS: dict[str, type[Table]] = {
     "csv": text_tables.CsvTable,
@@ -61,6 +62,7 @@ class Job:
     began: float | None = None
     annotations: tuple[str, ...] = ()
     replace: bool = False
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         """Raises `UsageError` for what cannot be."""
@@ -97,6 +99,7 @@ class Job:
         told = {
             "livetag": __version__,
             "model": self.model_sha256,
+            "precision": self.precision,
             "product": self.product,
             "form": self.form,
             "hop": self.config.patch_hop_seconds,

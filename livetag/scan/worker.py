@@ -19,7 +19,8 @@ from livetag.scan.analysis import Analyst, Heard, Summary
 from livetag.scan.job import Job
 from livetag.scan.listing import Recording
 from livetag.scan.remote import upload
-from livetag.yamnet.classifier import LiteRTClassifier
+from livetag.yamnet.classifier import Classifier
+from livetag.yamnet.runtime import load_classifier
 
 _TELLING_SECONDS = 0.5
 
@@ -78,6 +79,7 @@ class RecordingWork:
     """A `Work` that analyzes recordings; it goes to the worker before its model is loaded."""
 
     def __init__(self, job: Job, model: Path | bytes) -> None:
+        """`model`: itself, for workers elsewhere; here its file, which no pipe has to carry."""
         self._job = job
         self._model = model
         self._analyst: Analyst | None = None
@@ -89,7 +91,7 @@ class RecordingWork:
         written = folder / f"{uuid.uuid4().hex}.{self._job.form}"
         try:
             if self._analyst is None:
-                self._analyst = Analyst(self._job, LiteRTClassifier(self._model))
+                self._analyst = Analyst(self._job, self._classifier())
             summary = self._analyst.write(recording, written, heard)
             put(written, task.result)
             if task.mark is not None:
@@ -107,6 +109,11 @@ class RecordingWork:
             return Failed(LivetagError(f"{task.result} cannot be written: {reason}"))
         finally:
             written.unlink(missing_ok=True)
+
+    def _classifier(self) -> Classifier:
+        model = self._model
+        content = model if isinstance(model, bytes) else model.read_bytes()
+        return load_classifier(content, self._job.precision)
 
 
 def put(written: Path, result: Path | str) -> None:

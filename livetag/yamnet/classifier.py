@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -58,10 +57,10 @@ def predicted(
 class LiteRTClassifier(Classifier):
     """The compiled network on LiteRT, one thread. Not safe to share between threads."""
 
-    def __init__(self, model: Path | bytes) -> None:
+    def __init__(self, content: bytes) -> None:
         """Raises `ModelError` where it cannot be loaded, or is not YAMNet."""
-        self._content = model if isinstance(model, bytes) else model.read_bytes()
-        self._networks = {1: _Network(self._content, 1)}  # a live stream needs no other
+        self._content = content
+        self._networks = {1: _Network(content, 1)}  # a live stream needs no other
 
     def __call__(self, patch: FloatArray) -> Prediction:
         """Score one patch. Raises `ModelError` where the model cannot run."""

@@ -14,7 +14,7 @@ import numpy as np
 from livetag.disk import sync_file, sync_folder
 from livetag.errors import LivetagError, UsageError
 from livetag.yamnet.export_calibration import recorded_windows
-from livetag.yamnet.export_check import Difference
+from livetag.yamnet.export_check import Difference, too_far
 from livetag.yamnet.export_plan import NAMES, Format, Plan
 from livetag.yamnet.params import Params
 from livetag.yamnet.tensorflow_process import run_apart
@@ -69,20 +69,15 @@ def export_model(
             arguments = [*map(str, paths), plan.format, plan.input, plan.precision]
             run_apart("livetag.yamnet.export_process", arguments, "exported", stdout=_STDERR)
             differences = [Difference(**each) for each in json.loads(report.read_bytes())]
-            _refuse(differences)
+            if wrong := too_far(differences):
+                raise LivetagError(
+                    f"the export differs from Keras too much, and was not kept: {wrong}"
+                )
             _move(made, target, folder / "replaced")
     except OSError as error:
         reason = error.strerror or error
         raise LivetagError(f"{target} cannot be written: {reason}") from error
     return differences
-
-
-def _refuse(differences: list[Difference]) -> None:
-    wrong = [f"{each.output} {each}" for each in differences if not each.within]
-    if wrong:
-        raise LivetagError(
-            f"the export differs from Keras too much, and was not kept: {'; '.join(wrong)}"
-        )
 
 
 def _move(made: Path, target: Path, replaced: Path) -> None:

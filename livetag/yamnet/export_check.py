@@ -1,4 +1,4 @@
-"""How far an export, as it was written, is from the Keras network on livetag's own features."""
+"""How far an export, or what livetag runs itself, is from the Keras network on its own features."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -64,6 +64,11 @@ class Difference:
         if self.measure == "largest":
             return f"by {self.largest:.1e} at most (bound: {self.bound:g})"
         return f"by {self.mean:.1e} in the mean (bound: {self.bound:g}), {self.largest:.1e} at most"
+
+
+def too_far(differences: list[Difference]) -> str:
+    """Which outputs are off by more than their bounds, in words; empty for none."""
+    return "; ".join(f"{each.output} {each}" for each in differences if not each.within)
 
 
 def bounds_of(plan: Plan) -> Bounds:

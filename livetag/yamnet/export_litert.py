@@ -17,7 +17,14 @@ from livetag.yamnet.features import FloatArray
 
 
 def write_litert(plan: Plan, graph: Any, model: Any, path: Path) -> None:
-    """Write the flatbuffer of a graph."""
+    """Write the flatbuffer of a graph, and the class map."""
+    path.write_bytes(converted(plan, graph, model))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.write(CLASS_MAP_PATH, CLASS_MAP_PATH.name)
+
+
+def converted(plan: Plan, graph: Any, model: Any) -> bytes:
+    """The flatbuffer of a graph."""
     import tensorflow as tf
 
     module = tf.Module()  # what it holds the converter freezes; the others it leaves without values
@@ -29,9 +36,7 @@ def write_litert(plan: Plan, graph: Any, model: Any, path: Path) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if plan.precision == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    path.write_bytes(converter.convert())
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.write(CLASS_MAP_PATH, CLASS_MAP_PATH.name)
+    return bytes(converter.convert())
 
 
 class LiteRT:
