@@ -357,6 +357,17 @@ def test_a_worker_that_is_killed_breaks_its_recording_alone(
     assert len(found) > SHORT_ONES
 
 
+def test_a_folder_for_temporary_files_with_a_long_name_is_no_hindrance(
+    archive: Path, expected: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setenv("TMPDIR", str(long))
+    out = tmp_path / "events.csv"
+    scanned(archive, out)
+    assert out.read_bytes() == expected
+
+
 # --- Means --------------------------------------------------------------------------------------
 
 

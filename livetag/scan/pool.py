@@ -7,10 +7,13 @@ from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from livetag.scan.processes import CONTEXT, interrupts_held, prepare
+from livetag.scan.processes import interrupts_held, prepare
 from livetag.scan.worker import Broken, Failed, Going, Report, Task, Work, serve
+
+if TYPE_CHECKING:
+    from livetag.scan.processes import Starter
 
 _AHEAD = 2
 """Tasks that a worker knows of: while one report is on its way, the next task is being done."""
@@ -33,7 +36,7 @@ class Pool:
     def __init__(self, work: Work, workers: int) -> None:
         self._work = work
         self._most = workers
-        prepare()
+        self._context = prepare()
         self._workers: list[_Worker] = []
 
     def __enter__(self) -> Self:
@@ -69,7 +72,7 @@ class Pool:
             while waiting:
                 free = [worker for worker in self._workers if len(worker.tasks) < most]
                 if most == 1 and not free and len(self._workers) < self._most:
-                    free.append(_Worker(self._work))
+                    free.append(_Worker(self._work, self._context))
                     self._workers.append(free[0])
                 if not free:
                     break
@@ -94,10 +97,10 @@ class Pool:
 class _Worker:
     """A worker's process, and the tasks it has been given and has not done."""
 
-    def __init__(self, work: Work) -> None:
-        self._pipe, theirs = CONTEXT.Pipe()
+    def __init__(self, work: Work, context: "Starter") -> None:
+        self._pipe, theirs = context.Pipe()
         self.tasks: deque[Task] = deque()
-        self._process: BaseProcess = CONTEXT.Process(
+        self._process: BaseProcess = context.Process(
             target=serve, args=(theirs, work), name="livetag scan", daemon=True
         )
         with interrupts_held():

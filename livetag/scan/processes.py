@@ -10,22 +10,31 @@ import multiprocessing
 import signal
 import sys
 from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING
 
-if sys.platform == "linux":
-    CONTEXT = multiprocessing.get_context("forkserver")
-else:
-    CONTEXT = multiprocessing.get_context("spawn")
-"""What workers are made by."""
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerContext, SpawnContext
+
+    Starter = ForkServerContext | SpawnContext
 
 
-def prepare() -> None:
-    """Have the process that is to be forked start to import, while this one goes on."""
+@cache
+def prepare() -> "Starter":
+    """What starts workers.
+
+    The process that is to be forked begins to import, while this one goes on. Where it has no place
+    for its socket, whose path may have 107 bytes, workers are started without it.
+    """
     if sys.platform == "linux":
         from multiprocessing.forkserver import ensure_running
 
-        CONTEXT.set_forkserver_preload(["livetag.scan.worker"])
-        with interrupts_held():
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["livetag.scan.worker"])
+        with contextlib.suppress(OSError), interrupts_held():
             ensure_running()
+            return context
+    return multiprocessing.get_context("spawn")
 
 
 @contextlib.contextmanager
