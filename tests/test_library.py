@@ -166,8 +166,14 @@ def test_a_scan_writes_what_the_command_does_and_tells_what_is_broken(
     assert result.done == 1
     assert list(result.broken) == [str(tmp_path / "archive" / "2.wav")]
     assert (tmp_path / "ours.csv").read_bytes() == (tmp_path / "theirs.csv").read_bytes()
+    with pytest.raises(
+        livetag.UsageError, match=r"ours\.csv holds what is heard in .*1\.wav, which"
+    ):
+        tagger.scan([tmp_path / "archive" / "2.wav"], tmp_path / "ours.csv")
+    yard(tmp_path / "archive" / "2.wav")
+    assert tagger.scan([tmp_path / "archive"], tmp_path / "ours.csv").done == 2
     with pytest.raises(livetag.UsageError, match="is there already"):
-        tagger.scan([tmp_path / "archive" / "1.wav"], tmp_path / "ours.csv")
+        tagger.scan([tmp_path / "archive"], tmp_path / "ours.csv")
 
 
 @pytest.mark.microphone

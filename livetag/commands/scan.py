@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
             tell(f"{done}; the same command goes on with the others")
             raise
         scan.finish()
-    return _concluded(tell, job, recordings, tally)
+    return _concluded(tell, job, recordings, tally, scan.state)
 
 
 def _config(options: argparse.Namespace, tell: "Callable[[str], None]") -> "Config":
@@ -108,9 +108,13 @@ def _engine(
 
 
 def _concluded(
-    tell: "Callable[[str], None]", job: "Job", recordings: "Sequence[Recording]", tally: "Tally"
+    tell: "Callable[[str], None]",
+    job: "Job",
+    recordings: "Sequence[Recording]",
+    tally: "Tally",
+    state: Path | str,
 ) -> int:
-    """Say what was done, and what could not be; the exit code."""
+    """Say what was done, what could not be, and what would be tried again; the exit code."""
     rows = f"{tally.rows:,} {job.product}"
     tell(f"{counted(tally.done, 'recording')} scanned, {tally.audio}: {rows}")
     if not tally.broken:
@@ -119,4 +123,6 @@ def _concluded(
     order = {recording: at for at, recording in enumerate(recordings)}
     for broken in sorted(tally.broken, key=lambda broken: order[broken.recording]):
         tell(broken.reason)
+    them = "it" if len(tally.broken) == 1 else "them"
+    tell(f"the same command tries {them} again, and nothing else: {state} knows what is done")
     return InputError.exit_code
