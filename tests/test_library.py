@@ -14,6 +14,7 @@ from running import LIVETAG
 from virtual_microphone import VirtualMicrophone
 
 import livetag
+from livetag import library
 from livetag.audio.reader import AudioReader
 from livetag.events import FloatArray
 from livetag.resources import ASSETS_DIR
@@ -114,6 +115,10 @@ def test_a_preset_is_a_configuration() -> None:
     assert livetag.load_config("baby").alert != livetag.Config().alert
     with pytest.raises(livetag.UsageError, match="there is no configuration 'bay'"):
         livetag.load_config("bay")
+
+
+def test_livetag_offers_what_its_library_does_and_its_version() -> None:
+    assert livetag.__all__ == sorted([*library.__all__, "__version__"])
 
 
 def test_import_livetag_loads_nothing_else_and_knows_its_names() -> None:
