@@ -135,7 +135,7 @@ def add_scan(commands: Any) -> None:
         )
     add(
         "--floor",
-        type=float,
+        type=_score,
         default=0.1,
         metavar="SCORE",
         help="the lowest score that --windows keeps (default 0.1)",
@@ -249,6 +249,10 @@ def count(text: str) -> int:
 
 def _seconds(text: str) -> float:
     return _number(text, "a number of seconds above 0", lambda value: 0.0 < value < math.inf)
+
+
+def _score(text: str) -> float:
+    return _number(text, "a score from 0 to 1", lambda value: 0.0 <= value <= 1.0)
 
 
 def _share(text: str) -> float:
