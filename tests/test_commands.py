@@ -153,6 +153,7 @@ def test_a_preset_and_the_environment_configure(demo_wav: Path) -> None:
         (["--demo", "--volume", "11"], 2, "unrecognized arguments"),
         (["--demo", "--since", "yesterday"], 2, "'yesterday' is no time"),
         (["--demo", "--since", "24h"], 2, "'24h' is no time"),
+        (["--demo", "--since", "9999-12-31"], 2, "since: '9999-12-31' is no time at which a"),
         (["--since", "2026-11-22T08:00"], 2, "since: a microphone has its own time"),
     ],
 )

@@ -58,12 +58,12 @@ def checked(config: "Config") -> "tuple[Rules, Params, float | None]":
 
 def began_at(config: "Config") -> float | None:
     """The UNIX time at which a recording began, if that is said. Raises `UsageError`."""
-    from livetag.times import parse_time
+    from livetag.times import parse_beginning
 
     if config.since is None:
         return None
     try:
-        return parse_time(config.since, time.time(), ago=False)
+        return parse_beginning(config.since, time.time())
     except UsageError as error:
         raise UsageError(f"since: {error}") from error
 
