@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from livetag.errors import UsageError
 from livetag.resources import cache_dir
+from livetag.text import printable_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -136,4 +137,5 @@ def stderr() -> "Console":
 def say(console: "Console", message: str) -> None:
     """Print a message of livetag's, if anybody takes it."""
     with contextlib.suppress(OSError):  # what cannot be said must not end the program
-        console.print(f"livetag: {message}", markup=False, soft_wrap=True)
+        text = f"livetag: {printable_lines(message)}"
+        console.print(text, markup=False, soft_wrap=True)

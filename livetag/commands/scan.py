@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from livetag.commands.base import began_at, load_settings, ready_model, say, stderr
 from livetag.errors import InputError, UsageError
-from livetag.text import counted
+from livetag.text import counted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -122,7 +122,7 @@ def _concluded(
     tell(f"{counted(len(tally.broken), 'recording')} could not be scanned:")
     order = {recording: at for at, recording in enumerate(recordings)}
     for broken in sorted(tally.broken, key=lambda broken: order[broken.recording]):
-        tell(broken.reason)
+        tell(printable(broken.reason))
     them = "it" if len(tally.broken) == 1 else "them"
     tell(f"the same command tries {them} again, and nothing else: {state} knows what is done")
     return InputError.exit_code
