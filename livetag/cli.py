@@ -17,6 +17,7 @@ from livetag.errors import LivetagError
 from livetag.options import build_parser
 from livetag.relay import relayed_stderr
 from livetag.signals import end_anyway, end_as_the_system_does
+from livetag.text import printable_lines
 
 _INTERRUPTED = 130  # as shells report a program that Ctrl-C ended
 
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _say(message: str) -> None:
     """Print on stderr; but do not wait for long, where its terminal is stopped."""
     with relayed_stderr():
-        print(f"livetag: {message}", file=sys.stderr)
+        print(f"livetag: {printable_lines(message)}", file=sys.stderr)
 
 
 def _abandon_stdout() -> None:

@@ -107,7 +107,7 @@ class Dashboard:
                 draw.alerts(state, listed, draw.column_width),
                 listed,
             ),
-            *(draw.fit([(notice, _ALERT)]) for notice in notices),
+            *(draw.notice(notice) for notice in notices),
             draw.footer(state),
         ]
         return lines[:height]
@@ -254,6 +254,9 @@ class _Painter:
             name = self._cut(called(event), max(1, width - len(note) - 12))
             lines.append([Segment(f" {clock}  {name} {note}", style)])
         return lines
+
+    def notice(self, text: str) -> Line:
+        return [Segment(self._cut(printable(text), self.width), _ALERT)]
 
     def footer(self, state: MonitorState) -> Line:
         rate = state.windows_per_second

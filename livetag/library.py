@@ -162,8 +162,9 @@ class Tagger:
 
         `paths`: recordings, folders, patterns. `output`: a .csv, .jsonl, .parquet or .npz, or a
         folder. `product`: `events`, `windows` with scores from `floor` on, or `embeddings`. A scan
-        that was stopped goes on with the same call; `replace`: it begins anew. Raises `UsageError`,
-        `InputError` where there is nothing to scan, and `LivetagError` where it cannot be written.
+        that was stopped, or could not read all, goes on with the same call; `replace`: it begins
+        anew. Raises `UsageError`, `InputError` where there is nothing to scan, and `LivetagError`
+        where it cannot be written.
 
         The processes import the program that calls this: let its own work begin below
         `if __name__ == "__main__":`.

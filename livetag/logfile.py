@@ -89,7 +89,7 @@ class LogFile:
         self._suffix = "" if "%" in pattern.suffix else pattern.suffix
         self._format = log_format
         self._synced = synced
-        self._most_bytes = max_megabytes and max_megabytes * _BYTES_PER_MEGABYTE
+        self.max_megabytes = max_megabytes
         self._newest = time.time() if opened_at is None else opened_at
         self._base = self._base_at(self._newest)
         self._number = 1
@@ -142,10 +142,10 @@ class LogFile:
         self._newest = at
 
     def _is_full_for(self, length: int) -> bool:
-        if self._most_bytes is None:
+        if self.max_megabytes is None:
             return False
-        size = self._file.size
-        return size > len(_header_line(self._format)) and size + length > self._most_bytes
+        size, most = self._file.size, self.max_megabytes * _BYTES_PER_MEGABYTE
+        return size > len(_header_line(self._format)) and size + length > most
 
     def _begin(self, base: Path, number: int | None = None) -> None:
         """Go on in the folder of a base: with the last file there, or that of a number."""
@@ -212,7 +212,7 @@ class LogFile:
 
     def _last_number(self, base: Path) -> int:
         """The number of the last file that is there; 1 for none."""
-        if self._most_bytes is None:
+        if self.max_megabytes is None:
             return 1
         stem = base.name.removesuffix(self._suffix)
         name = re.compile(rf"{re.escape(stem)}\.([1-9][0-9]{{0,8}}){re.escape(self._suffix)}")

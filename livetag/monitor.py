@@ -40,7 +40,7 @@ from livetag.sources.base import Source, limited
 from livetag.state import MonitorState
 from livetag.stderr import native_stderr_silenced
 from livetag.supervisor import Supervisor
-from livetag.text import counted
+from livetag.text import counted, printable_lines
 from livetag.worker import Done, Handed, Worker
 from livetag.yamnet.classifier import Classifier
 from livetag.yamnet.params import Params
@@ -332,7 +332,7 @@ class Monitor:
 
     def _print(self, line: str) -> None:
         with contextlib.suppress(OSError):  # what cannot be said must not end the listening
-            self._console.print(line, markup=False, soft_wrap=True)
+            self._console.print(printable_lines(line), markup=False, soft_wrap=True)
         self._wait_for_stderr(MOST_CHARACTERS // 2)
 
     def _wait_for_stderr(self, most_waiting: int) -> None:

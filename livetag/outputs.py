@@ -17,7 +17,7 @@ from livetag.reload import SinkChange
 from livetag.resources import history_path
 from livetag.rules import Rules
 from livetag.schema import Config
-from livetag.sinks.base import Selection, Sink
+from livetag.sinks.base import Selection, Sink, TextLogSink
 from livetag.sources.base import Source
 from livetag.version import __version__
 from livetag.yamnet.compile import Report
@@ -56,6 +56,15 @@ class Output:
     selection: Selection
     never_with: frozenset[int] = frozenset()
     lookback_seconds: float = 0.0
+
+    def is_file_of(self, other: "Output") -> bool:
+        """Whether both write one file of this stream's, to which nothing else may add."""
+        table = self.table
+        return (
+            isinstance(table, schema.AudacityLabels | schema.RavenTable)
+            and type(table) is type(other.table)
+            and table.path == other.table.path
+        )
 
 
 class Outputs:
@@ -97,22 +106,29 @@ class Outputs:
     def change(self, config: Config, rules: Rules) -> SinkChange:
         """Open the sinks of a configuration; what is in force stays until that is to be adopted.
 
-        What both ask for alike stays as it is. Raises `LivetagError`, and has opened nothing then.
+        What both ask for alike stays as it is; a stream's file goes on with the selection of now.
+        Raises `LivetagError`, and has opened nothing then.
         """
         wanted = _outputs(config, rules, self._params)
+        kept = {output: self._open[output] for output in wanted if output in self._open}
+        files = [(output, was) for output in wanted for was in self._open if output.is_file_of(was)]
+        kept |= {output: self._open[was] for output, was in files}
         opened: dict[Output, Sink] = {}
         with contextlib.ExitStack() as undo:  # a sink that cannot be opened leaves none open
             for output in wanted:
-                if output not in self._open:
+                if output not in kept:
                     opened[output] = self._opened(output, config)
                     undo.callback(opened[output].close)
             undo.pop_all()
-        gone = [sink for output, sink in self._open.items() if output not in wanted]
-        following = {output: opened.get(output) or self._open[output] for output in wanted}
+        gone = [sink for sink in self._open.values() if sink not in kept.values()]
+        following = {output: opened.get(output) or kept[output] for output in wanted}
         return gone, list(opened.values()), partial(self._adopt, following)
 
     def _adopt(self, sinks: dict[Output, Sink]) -> None:
         self._open = sinks
+        for output, sink in sinks.items():
+            if isinstance(sink, TextLogSink) and isinstance(output.table, schema.TextLog):
+                sink.go_on(output.selection, output.table.max_megabytes)
 
     def _opened(self, output: Output, config: Config) -> Sink:
         match output.table:

@@ -139,7 +139,7 @@ def add_scan(commands: Any) -> None:
         )
     add(
         "--floor",
-        type=float,
+        type=_score,
         default=0.1,
         metavar="SCORE",
         help="the lowest score that --windows keeps (default 0.1)",
@@ -171,8 +171,11 @@ def add_scan(commands: Any) -> None:
     parser.set_defaults(command="scan")
 
 
-def add_detection(parser: argparse.ArgumentParser) -> None:
-    """The options that say how events are decided on, which are keys of the configuration."""
+def add_detection(parser: argparse.ArgumentParser, usual_hop: str = "0.48") -> None:
+    """The options that say how events are decided on, which are keys of the configuration.
+
+    `usual_hop`: what the hop is where nobody sets it, as the help says it.
+    """
     add = parser.add_argument
     unset = argparse.SUPPRESS
     add(
@@ -187,7 +190,7 @@ def add_detection(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=unset,
         metavar="SECONDS",
-        help="from window to window: a multiple of 0.01 (default 0.48)",
+        help=f"from window to window: a multiple of 0.01 (default {usual_hop})",
     )
     add(
         "--threshold",
@@ -226,17 +229,8 @@ def add_plot(commands: Any) -> None:
         help="a .png, .svg or .html, or - for the terminal (default: FILE's name, .png, in the "
         "current folder)",
     )
-    add(
-        "--hop",
-        dest="patch_hop_seconds",
-        type=float,
-        metavar="SECONDS",
-        help="from window to window: a multiple of 0.01 (default 0.1; with rules the monitor's)",
-    )
+    add_detection(parser, usual_hop="0.1; with rules the monitor's")
     add("--top", type=count, metavar="N", help="classes to show (default 10)")
-    add("--config", metavar="NAME|PATH", help="rules of a preset or a TOML file")
-    add("--threshold", type=float, metavar="SCORE", help="at which events start")
-    add("--alert", action="append", metavar="LABEL[=SCORE]", help="alert on this class")
     add_weights(parser)
     parser.set_defaults(command="plot")
 
@@ -269,6 +263,10 @@ def count(text: str) -> int:
 
 def _seconds(text: str) -> float:
     return _number(text, "a number of seconds above 0", lambda value: 0.0 < value < math.inf)
+
+
+def _score(text: str) -> float:
+    return _number(text, "a score from 0 to 1", lambda value: 0.0 <= value <= 1.0)
 
 
 def _share(text: str) -> float:

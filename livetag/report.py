@@ -8,6 +8,7 @@ import numpy as np
 
 from livetag.classify import Recording
 from livetag.events import FloatArray, best
+from livetag.text import printable
 from livetag.yamnet.labels import ClassMap
 
 DEFAULT_TOP = 5
@@ -36,7 +37,7 @@ class TextPrinter(_ClipPrinter):
 
     def recording(self, recording: Recording) -> None:
         clip = recording.clip()
-        print(recording.name, file=self._out)
+        print(printable(recording.name), file=self._out)
         for index in clip.top(self._top):
             name = self._labels[index].name
             print(f"  {clip.mean_scores[index]:.2f}  {name}", file=self._out, flush=True)

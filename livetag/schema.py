@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from livetag import schema_words
 from livetag.errors import UsageError
 from livetag.text import printable
 
@@ -47,7 +48,8 @@ SHORT_SOUNDS = (
 # The bounds are far beyond any use; without them, a file could ask for more memory, threads or
 # lines on the screen than there are. A path with a null character no system takes.
 Text = Annotated[str, Meta(min_length=1, max_length=4_096, pattern=r"^[^\x00]*$")]
-Name = Annotated[str, Meta(max_length=256)]
+_MOST_NAME_CHARACTERS = 256
+Name = Annotated[str, Meta(max_length=_MOST_NAME_CHARACTERS)]
 Names = tuple[Name, ...]
 Score = Annotated[float, Meta(gt=0.0, le=1.0)]
 Seconds = Annotated[float, Meta(ge=0.0, le=86_400.0)]
@@ -211,16 +213,27 @@ def convert(values: Mapping[str, Any], where: str, strict: bool = True) -> Confi
     try:
         return msgspec.convert(values, Config, strict=strict)
     except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$.")
-        unknown = re.search("unknown field `([^`]+)`", str(error))
+        message, _, path = str(error).partition(" - at `")
+        is_name, path = path.startswith("key"), path.rpartition("$.")[2].rstrip("`")
+        key = _TABLE_NUMBER.sub(lambda match: f" {int(match[1]) + 1}", path)
+        too_long = f"one of its names has more than {_MOST_NAME_CHARACTERS} characters"
+        told = too_long if is_name else _told(message, path, values)
+        told = printable(told.replace("`", ""))[:_MOST_MESSAGE_CHARACTERS]
+        raise UsageError(f"{where}: {key}: {told}") from error
+
+
+def _told(message: str, path: str, values: Mapping[str, Any]) -> str:
+    """What is wrong at a path: what stands there, and what may; or else what msgspec says."""
+    if missing := re.search("missing required field `([^`]+)`", message):
+        return f"{missing[1]} is missing"
+    if unknown := re.search("unknown field `([^`]+)`", message):
         table = path.partition("[")[0]
-        if unknown and table in _FIELDS:
-            message += _hint(unknown[1], _FIELDS[table])
-        if "matching regex" in message:
-            message = "a null character cannot stand here"
-        key = _TABLE_NUMBER.sub(lambda match: f" {int(match[1]) + 1}", path.rstrip("`")) or "?"
-        message = printable(message.replace("`", ""))[:_MOST_MESSAGE_CHARACTERS]
-        raise UsageError(f"{where}: {key}: {message}") from error
+        return message + (_hint(unknown[1], _FIELDS[table]) if table in _FIELDS else "")
+    if "matching regex" in message:
+        return "a null character cannot stand here"
+    steps = schema_words.steps(path)
+    given = schema_words.given(values, steps) or "what one of them holds"
+    return f"{given} is not {schema_words.expected(json_schema(), steps)}"
 
 
 def _hint(key: str, keys: tuple[str, ...]) -> str:

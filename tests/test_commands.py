@@ -153,6 +153,7 @@ def test_a_preset_and_the_environment_configure(demo_wav: Path) -> None:
         (["--demo", "--volume", "11"], 2, "unrecognized arguments"),
         (["--demo", "--since", "yesterday"], 2, "'yesterday' is no time"),
         (["--demo", "--since", "24h"], 2, "'24h' is no time"),
+        (["--demo", "--since", "9999-12-31"], 2, "since: '9999-12-31' is no time at which a"),
         (["--since", "2026-11-22T08:00"], 2, "since: a microphone has its own time"),
     ],
 )
@@ -418,6 +419,47 @@ def test_classify_goes_on_after_a_file_that_is_no_audio(demo_wav: Path) -> None:
     assert done.returncode == 3
     assert "is no audio" in done.stderr.decode()
     assert done.stdout.decode().startswith(str(demo_wav))
+
+
+def test_names_of_files_cannot_give_the_terminal_orders(demo_wav: Path, tmp_path: Path) -> None:
+    name = "\x1b[31m\nlivetag: \x07.wav"
+    (tmp_path / name).write_bytes(demo_wav.read_bytes()[:200_000])
+    lost, text = tmp_path / f"lost{name}", tmp_path / f"text{name}"
+    text.write_text("no audio")
+    said = [run("classify", str(tmp_path / name), str(lost), str(text))]
+    assert said[0].stdout.decode().splitlines()[0].endswith("/?[31m?livetag: ?.wav")
+    said.append(run("scan", str(text), "-o", str(tmp_path / "a.csv")))
+    said += [run(*command, str(lost)) for command in (("plot",), ("monitor", "--input"))]
+    for done in said:
+        assert b"?[31m" in done.stderr
+        assert not {b"\x1b", b"\x07"} & {bytes([byte]) for byte in done.stdout + done.stderr}
+    record = json.loads(run("classify", "--json", str(tmp_path / name)).stdout)
+    assert record["file"] == str(tmp_path / name)
+
+
+def test_what_decoders_think_of_a_file_is_not_told(tmp_path: Path) -> None:
+    """An MP3 that was cut short, and one that is damaged: libmpg123 has a lot to say of them."""
+    path = tmp_path / "bell" / "cut.mp3"
+    path.parent.mkdir()
+    noise = np.random.default_rng(1).normal(0.0, 0.1, 64_000)
+    soundfile.write(path, noise, 16_000, format="MP3")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:6_000])
+    (tmp_path / "bell" / "damaged.mp3").write_bytes(whole[:6_000] + bytes(3_000) + whole[9_000:])
+    (tmp_path / "map.csv").write_text("category,yamnet_labels\nbell,Bell\n")
+    evaluate = ("evaluate", str(tmp_path), "--map", str(tmp_path / "map.csv"))
+    for command in (
+        ("classify", str(path), str(path.with_name("damaged.mp3"))),
+        ("plot", str(path), "-o", "-"),
+        ("scan", str(path.parent), "-o", str(tmp_path / "events.csv")),
+        evaluate,
+        (*evaluate, "--workers", "2"),
+        ("monitor", "--fast", "--input", str(path)),
+    ):
+        done = run(*command)
+        assert done.returncode in {0, 3}
+        lines = done.stderr.decode().splitlines()
+        assert all(line.startswith("livetag: ") for line in lines), lines
 
 
 @pytest.mark.parametrize("form", ["FLAC", "OGG", "MP3"])

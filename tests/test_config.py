@@ -178,24 +178,24 @@ def test_a_preset_alerts_on_what_somebody_would_want_to_know(
     [
         ("treshold = 0.4", ["treshold", "did you mean 'threshold'"]),
         ("[monitor]\ntop = 3", ["monitor"]),
-        ('threshold = "0.4"', ["threshold", "float"]),
-        ("threshold = 1.01", ["threshold", "<= 1.0"]),
-        ("threshold = 0", ["threshold", "> 0.0"]),
+        ('threshold = "0.4"', ["threshold", "is not a number"]),
+        ("threshold = 1.01", ["threshold", "is not a number above 0 and at most 1"]),
+        ("threshold = 0", ["threshold", "0 is not a number above 0 and at most"]),
         ("threshold = nan", ["threshold"]),
-        ("top = 0", ["top", ">= 1"]),
-        ("top = 2.5", ["top", "int"]),
-        ("top = true", ["top", "int"]),
+        ("top = 0", ["top", "0 is not a whole number from 1 to "]),
+        ("top = 2.5", ["top", "is not a whole number from 1 to "]),
+        ("top = true", ["top", "is not a whole number from 1 to "]),
         ("hold_seconds = -0.1", ["hold_seconds"]),
-        ('patch_hop_seconds = "0.48"', ["patch_hop_seconds", "float"]),
+        ('patch_hop_seconds = "0.48"', ["patch_hop_seconds", "is not a number"]),
         ("duration_seconds = 0", ["duration_seconds"]),
         ("duration_seconds = inf", ["duration_seconds"]),
-        ('alert = "Dog"', ["alert", "array"]),
-        ('alert = ["Dog", 3]', ["alert", "str"]),
+        ('alert = "Dog"', ["alert", "is not a list of"]),
+        ('alert = ["Dog", 3]', ["alert", "is not a text of "]),
         ('[[rule]]\nlabel = "Dog"\ntreshold = 0.3', ["rule 1", "treshold"]),
-        ('[rule]\nlabel = "Dog"', ["rule", "array"]),
-        ("[[groups]]\npets = []", ["groups", "object"]),
+        ('[rule]\nlabel = "Dog"', ["rule", "is not a list of"]),
+        ("[[groups]]\npets = []", ["groups", "is not a table"]),
         ('[[sink]]\nkind = "cvs"\npath = "a"', ["sink 1.kind", "cvs"]),
-        ("json = 1", ["json", "bool"]),
+        ("json = 1", ["json", "is not true"]),
         ("top = ", ["not TOML"]),
         ('demo = true\ninput = "a.wav"', ["demo", "input"]),
         ('device = "USB"\ninput = "a.wav"', ["device", "input"]),
@@ -240,13 +240,28 @@ def test_a_file_that_is_not_there_is_an_error_that_lists_the_presets(tmp_path: P
         ("# " + "x" * 600_000, "cannot be read: it is larger than 512 KiB"),
         ("csv = '\0'", "is not TOML"),
         ('csv = "\\u0000"', "csv: a null character cannot stand here"),
-        ("csv = '" + "x" * 5_000 + "'", "csv: Expected str of length <= 4096"),
-        ("alert = ['" + "x" * 5_000 + "']", "alert.*: Expected str of length <= 256"),
+        (
+            "csv = '" + "x" * 5_000 + "'",
+            r"csv: 'x{60}\.\.\.' is not a text of 1 to 4,096 characters",
+        ),
+        (
+            "alert = ['" + "x" * 5_000 + "']",
+            r"alert\[0\]: 'x{60}\.\.\.' is not a text of at most 256 characters",
+        ),
         ("x" * 100_000 + " = 1", r"there is no key 'x{80}'"),
         ('[[rule]]\n"\\u001b[31m" = 1', r"unknown field \?\[31m"),
-        ("[[sink]]\nkind = 'csv'\npath = 'x'\n" * 65, "sink: Expected array of length <= 64"),
-        ("[[rule]]\nlabel = 'Dog'\n" * 2_001, "rule: Expected array of length <= 2000"),
-        ("[groups]\n" + "".join(f"g{n} = []\n" for n in range(1_001)), "groups: Expected object"),
+        (
+            "[[sink]]\nkind = 'csv'\npath = 'x'\n" * 65,
+            "sink: a list of 65 is not a list of at most 64 tables",
+        ),
+        (
+            "[[rule]]\nlabel = 'Dog'\n" * 2_001,
+            "rule: a list of 2,001 is not a list of at most 2,000 tables",
+        ),
+        (
+            "[groups]\n" + "".join(f"g{n} = []\n" for n in range(1_001)),
+            "a table of 1,001 names is not a table of at most 1,000",
+        ),
     ],
     ids=range(16),
 )
@@ -296,7 +311,7 @@ def test_a_file_of_a_terabyte_is_refused_without_being_read(tmp_path: Path) -> N
 def test_what_is_no_finite_number_is_out_of_every_range(
     key: str, value: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match=rf"{key}: Expected float"):
+    with pytest.raises(UsageError, match=rf"{key}: -?(nan|inf) is not a number (from|above)"):
         read_file(written(tmp_path, f"{key} = {value}"))
     with pytest.raises(UsageError, match=variable(key)):
         load(None, {}, {variable(key): value})

@@ -403,6 +403,16 @@ def test_notices_are_shown_above_the_footer(state: MonitorState) -> None:
     assert state.notices == []
 
 
+def test_a_notice_that_is_cut_says_so(state: MonitorState) -> None:
+    state.notice("events.csv cannot be written\x1b[2J " * 9, state.now)
+    cut = screen(state)[-2]
+    assert len(cut) == 80
+    assert cut.endswith("…")
+    assert "\x1b" not in cut
+    state.notice("x" * 80, state.now)
+    assert screen(state)[-2] == "x" * 80
+
+
 # --- Characters and colours ---------------------------------------------------------------------
 
 

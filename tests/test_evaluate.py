@@ -75,7 +75,7 @@ def test_a_map_makes_it_a_choice_between_categories(
     assert (done.returncode, done.stderr) == (0, b"")
     lines = done.stdout.decode().splitlines()
     assert lines[0] == "6 recordings, 3 classes, float32"
-    assert "  accuracy, 3 ways                    1.000" in lines
+    assert "  accuracy, one class of 3            1.000" in lines
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["label"] for row in rows] == ["Speech", "Siren", "Clock"]

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import TextIO
@@ -55,11 +56,18 @@ def test_text_has_a_line_for_each_average(small: Report) -> None:
     assert values["AUC, balanced"] == "0.875"
     assert values["d-prime, balanced"] == "inf"
     assert values["d-prime of the balanced AUC"] == "1.627"
-    assert values["accuracy, 3 ways"] == "0.500"
+    assert values["accuracy, one class of 3"] == "0.500"
     assert lines[8:] == [
-        "  1 class without a recording, and in no average",
+        "  2 of 3 classes have recordings: the others are in no average, but can be what scores "
+        "highest",
         "  1 class with an AUC of 1 or 0, and so an infinite d-prime",
     ]
+
+
+def test_without_an_accuracy_classes_without_recordings_do_not_matter(small: Report) -> None:
+    severally = replace(small, summary=replace(small.summary, accuracy=None, without_positives=2))
+    lines = printed(report.print_text, severally, False).splitlines()
+    assert "  1 of 3 classes has recordings: the others are in no average" in lines
 
 
 def test_text_can_have_a_line_for_each_class_that_has_recordings(small: Report) -> None:

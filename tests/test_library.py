@@ -14,6 +14,7 @@ from running import LIVETAG
 from virtual_microphone import VirtualMicrophone
 
 import livetag
+from livetag import library
 from livetag.audio.reader import AudioReader
 from livetag.events import FloatArray
 from livetag.resources import ASSETS_DIR
@@ -136,6 +137,10 @@ def test_a_preset_is_a_configuration() -> None:
         livetag.load_config("bay")
 
 
+def test_livetag_offers_what_its_library_does_and_its_version() -> None:
+    assert livetag.__all__ == sorted([*library.__all__, "__version__"])
+
+
 def test_import_livetag_loads_nothing_else_and_knows_its_names() -> None:
     program = (
         "import sys, livetag\n"
@@ -186,8 +191,14 @@ def test_a_scan_writes_what_the_command_does_and_tells_what_is_broken(
     assert result.done == 1
     assert list(result.broken) == [str(tmp_path / "archive" / "2.wav")]
     assert (tmp_path / "ours.csv").read_bytes() == (tmp_path / "theirs.csv").read_bytes()
+    with pytest.raises(
+        livetag.UsageError, match=r"ours\.csv holds what is heard in .*1\.wav, which"
+    ):
+        tagger.scan([tmp_path / "archive" / "2.wav"], tmp_path / "ours.csv")
+    yard(tmp_path / "archive" / "2.wav")
+    assert tagger.scan([tmp_path / "archive"], tmp_path / "ours.csv").done == 2
     with pytest.raises(livetag.UsageError, match="is there already"):
-        tagger.scan([tmp_path / "archive" / "1.wav"], tmp_path / "ours.csv")
+        tagger.scan([tmp_path / "archive"], tmp_path / "ours.csv")
 
 
 @pytest.mark.microphone

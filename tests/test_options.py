@@ -32,6 +32,20 @@ def test_the_arguments_of_options_give_the_same_options(arguments: list[str]) ->
     assert settings(again) == settings(options)
 
 
+@pytest.mark.parametrize("command", [["scan", "-o", "a.csv"], ["plot", "a.wav"]])
+def test_what_decides_on_events_is_one_set_of_options(command: list[str]) -> None:
+    rules = ["--config", "home", "--hop", "0.96", "--threshold", "0.4", "--alert", "Dog"]
+    monitor = settings(build_parser().parse_args(["monitor", *rules]))
+    assert monitor.items() <= settings(build_parser().parse_args([*command, *rules])).items()
+
+
+@pytest.mark.parametrize("floor", ["1.01", "-0.1", "nan", "a"])
+def test_a_floor_is_a_score(floor: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["scan", "a.wav", "-o", "a.csv", f"--floor={floor}"])
+    assert f"--floor: '{floor}' is not a score from 0 to 1" in capsys.readouterr().err
+
+
 def test_what_is_not_the_monitors_is_left_out() -> None:
     options = build_parser().parse_args(["service", "install", "--yes", "--csv", "a.csv"])
     assert monitor_arguments(options) == ["--csv=a.csv"]

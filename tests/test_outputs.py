@@ -622,15 +622,52 @@ def test_clips_follow_rules_that_they_depend_on(
 
 
 @pytest.mark.parametrize("kind", ["audacity", "raven"])
-def test_a_stream_s_file_cannot_be_begun_anew_and_then_all_stays(
+def test_a_stream_s_file_goes_on_with_another_selection(
     kind: str, in_force: Callable[..., InForce], tmp_path: Path
 ) -> None:
     path = tmp_path / "labels"
     one = in_force(sink=[table(kind, path), table("csv", tmp_path / "csv")])
+    console, labels, old = one.outputs.sinks
+    (_, dog), (_, cat) = event("Dog", 0.0, alert=True), event("Cat", 1.0, alert=True)
+    labels.write(dog)
+    limits: dict[str, Any] = {"labels": ["Cat"], "max_megabytes": 3e-4}
+    gone, (new,) = one.change(sink=[table("csv", tmp_path / "new"), table(kind, path, **limits)])
+    assert gone == [old]
+    assert one.outputs.sinks == [console, new, labels]
+    for end in (dog, cat):
+        labels.write(end)
+    assert labels_in(kind, path) == ["Dog", "Cat"]
+    for _ in range(20):
+        labels.write(cat)
+    assert (tmp_path / "labels.2").is_file()
+    if kind == "raven":
+        assert [line.split("\t")[0] for line in path.read_text().splitlines()[1:3]] == ["1", "2"]
+
+
+def test_what_is_not_adopted_leaves_a_stream_s_file_its_selection(
+    in_force: Callable[..., InForce], tmp_path: Path
+) -> None:
+    path = tmp_path / "labels"
+    one = in_force(sink=[table("audacity", path)])
+    with pytest.raises(LivetagError, match="cannot be written"):
+        one.change(
+            sink=[table("audacity", path, labels=["Dog"]), table("csv", tmp_path / "no" / "csv")]
+        )
+    feed(one.outputs.sinks[1], played(HEARD))
+    assert len(labels_in("audacity", path)) == 4
+
+
+@pytest.mark.parametrize("kind", ["audacity", "raven"])
+def test_another_stream_s_file_cannot_be_begun_anew_and_then_all_stays(
+    kind: str, in_force: Callable[..., InForce], tmp_path: Path
+) -> None:
+    path, other = tmp_path / "labels", tmp_path / "other"
+    other.write_text("1.0\t2.0\tDog\n")
+    one = in_force(sink=[table(kind, path), table("csv", tmp_path / "csv")])
     before = one.outputs.sinks
     before[1].write(event("Dog", 0.0, alert=True)[1])
     with pytest.raises(UsageError, match="is there already"):
-        one.change(sink=[table("jsonl", tmp_path / "new"), table(kind, path, labels=["Dog"])])
+        one.change(sink=[table("jsonl", tmp_path / "new"), table(kind, other, labels=["Dog"])])
     assert one.outputs.sinks == before
     feed(before[1], played(HEARD))
     assert len(labels_in(kind, path)) == 5

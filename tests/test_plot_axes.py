@@ -9,6 +9,8 @@ from livetag.yamnet.params import Params
 @pytest.mark.parametrize(
     ("seconds", "marks"),
     [
+        (1 / 16_000, ["0 ms", "0.02 ms", "0.04 ms", "0.06 ms"]),
+        (0.04, ["0 ms", "10 ms", "20 ms", "30 ms", "40 ms"]),
         (0.375, ["0 s", "0.1 s", "0.2 s", "0.3 s"]),
         (20.0, ["0 s", "5 s", "10 s", "15 s", "20 s"]),
         (150.0, ["0:00", "1:00", "2:00"]),
@@ -32,6 +34,7 @@ def test_there_are_never_too_many_marks(seconds: float, most: int) -> None:
 
 
 def test_a_moment_is_told_as_exactly_as_it_is_asked_for() -> None:
+    assert clock(1 / 16_000, 1 / 16_000) == "0.0625 ms"
     assert clock(2.345, 20.0) == "2.35 s"
     assert clock(65.25, 100.0) == "1:05"
     assert clock(65.25, 100.0, places=2) == "1:05.25"

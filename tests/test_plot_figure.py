@@ -75,6 +75,21 @@ def test_a_class_of_many_has_a_row_of_its_own_height() -> None:
     assert many - few == pytest.approx(20 * 0.26 * 150, abs=2)
 
 
+def test_of_many_classes_the_scale_is_beside_the_first_and_no_panel_is_far_away() -> None:
+    picture = pixels(*drawn(bell(1.0), count=200))
+    red, blue = picture[700:, 1_900:, 0], picture[700:, 1_900:, 2]  # right of scores, below others
+    y, _ = np.nonzero(blue > red + 40)
+    assert y.max() - y.min() < 11 * 0.26 * 150
+    assert (picture[500:850, 1_000] == 255).all(axis=1).sum() < 100  # between spectrum and scores
+
+
+@pytest.mark.parametrize("value", [0.5, 0.0])
+def test_samples_that_are_all_the_same_are_seen(value: float) -> None:
+    there, rows = drawn(np.full(10, value, np.float32))
+    mirrored, _ = drawn(np.full(10, -value, np.float32))
+    assert (image(there, rows, "png") != image(mirrored, rows, "png")) == (value != 0.0)
+
+
 @pytest.mark.parametrize("name", ["a$b^2_{c}$.wav", "麦克风.wav", "%s {} \\n.wav"])
 def test_any_name_can_be_a_title(name: str, recwarn: pytest.WarningsRecorder) -> None:
     there = seen(bell(1.0), name=name)

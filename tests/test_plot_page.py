@@ -262,6 +262,22 @@ def test_without_rules_there_are_no_marks() -> None:
     assert all(trace["x"] == [] for trace in marks(content))
 
 
+def test_the_page_says_what_its_marks_are(written: Path) -> None:
+    page_text = written.read_text(encoding="utf-8")
+    assert "thick ones alerts; point at the triangle at the start of one to read of it" in page_text
+
+
+@pytest.mark.parametrize(("count", "pixels"), [(5, 130), (40, 260)])
+def test_a_scale_of_colours_is_beside_the_first_rows(count: int, pixels: int) -> None:
+    spectrum, scores = (
+        trace["colorbar"]
+        for trace in figure(page(*drawn(bell(1.0), count=count), b""))["data"]
+        if trace["type"] == "heatmap"
+    )
+    assert (spectrum["len"], scores["len"]) == (260, pixels)
+    assert spectrum["lenmode"] == scores["lenmode"] == "pixels"
+
+
 # --- The sound ----------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from plotting import bell, drawn
 from rich.cells import cell_len
 from rich.text import Text
 
+from livetag.events import FloatArray
 from livetag.plot.overview import Row
 from livetag.plot.terminal import print_picture
 from livetag.yamnet.labels import class_map
@@ -23,12 +24,13 @@ def printed(
     with_rules: bool = True,
     encoding: str = "utf-8",
     environment: dict[str, str] | None = None,
+    samples: FloatArray | None = None,
 ) -> str:
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     for name, value in {"COLUMNS": str(width), **(environment or {})}.items():
         monkeypatch.setenv(name, value)
-    there, rows = drawn(bell(seconds), with_rules)
+    there, rows = drawn(bell(seconds) if samples is None else samples, with_rules)
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     print_picture(file, there, rows)
     file.flush()
@@ -72,6 +74,14 @@ def test_a_sound_is_drawn_where_it_sounds(monkeypatch: pytest.MonkeyPatch) -> No
     spectrum = line_with("1 kHz", picture)[names:]
     loud = [at * seconds_a_cell for at, char in enumerate(spectrum) if char in "▒▓█"]
     assert (loud[0], loud[-1]) == pytest.approx((3.0, 5.0), abs=0.3)
+
+
+@pytest.mark.parametrize(("value", "line"), [(0.5, "▀"), (0.0, " ")])
+def test_samples_that_are_all_the_same_are_a_line(
+    value: float, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = printed(monkeypatch, samples=np.full(10, value, np.float32))
+    assert line_with("waveform", picture).partition("waveform ")[2].startswith(line * 9)
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,7 @@ FLOORS = {
     "livetag.evaluation.audioset": 2,
     "livetag.options": 2,
     "livetag.schema": 2,
+    "livetag.schema_words": 1,
     "livetag.service_manager": 2,
     "livetag.sources.demo_sounds": 2,
     "livetag.times": 2,

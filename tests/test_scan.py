@@ -199,13 +199,49 @@ def test_broken_recordings_are_listed_and_do_not_stop_the_rest(
     out = tmp_path / "events.csv"
     said = scanned(source, out, also=tmp_path / "lost.wav", code=3)
     _, listed = said.split("could not be scanned:\n")
-    reasons = [line.removeprefix("livetag: ") for line in listed.splitlines()]
+    *reasons, last = [line.removeprefix("livetag: ") for line in listed.splitlines()]
     assert len(reasons) == 5
+    assert last.startswith("the same command tries them again, and nothing else: ")
     for name, reason in zip(
         ("damaged.flac", "empty.wav", "pipe.wav", "text.flac", "lost.wav"), reasons, strict=True
     ):
         assert name in reason
     assert {row["file"] for row in rows(out)} == {str(source / "good.wav")}
+
+
+@pytest.mark.parametrize("name", ["events.csv", "events.parquet", "events"])
+def test_what_was_broken_is_tried_again_by_the_same_command(
+    name: str, archive: Path, demo: FloatArray, tmp_path: Path
+) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    for at, letter in enumerate("acd"):
+        soundfile.write(source / f"{letter}.wav", demo[at * 5 * RATE_HZ :][: 5 * RATE_HZ], RATE_HZ)
+    whole = (archive / "site 1/4.flac").read_bytes()
+    (source / "b.flac").write_bytes(whole[:20_000])  # it is still being copied
+    (tmp_path / "list").write_text(f"{source}\n{tmp_path / 'away.wav'}\n")
+    command = ("--list", str(tmp_path / "list"))
+    out = tmp_path / name
+    said = scanned(source, out, *command, code=3)
+    assert "3 recordings scanned" in said
+    for _ in range(2):
+        assert "livetag: the same command tries them again" in said
+        said = scanned(source, out, *command, code=3)
+        assert "3 recordings of 5 are done already" in said
+        assert "0 recordings scanned" in said
+    if out.is_file():
+        assert "a.wav (and 2 others), which is not named" in scanned(archive, out, code=2)
+    (source / "b.flac").write_bytes(whole)
+    soundfile.write(tmp_path / "away.wav", demo[: 3 * RATE_HZ], RATE_HZ)
+    assert "2 recordings scanned" in scanned(source, out, *command)
+    through = tmp_path / f"through-{name}"
+    scanned(source, through, *command)
+    results = [path for path in through.rglob("*.csv") if path.is_file()] or [through]
+    for path in results:
+        again = out / path.relative_to(through)
+        assert again.read_bytes() == path.read_bytes()
+    assert len(results) == (1 if out.is_file() else 5)
+    assert not (tmp_path / f"{name}.parts").exists()
 
 
 def test_an_output_that_is_there_is_no_output_unless_it_is_forced(

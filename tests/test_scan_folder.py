@@ -116,7 +116,7 @@ def test_parts_are_merged_in_order_and_go(tmp_path: Path) -> None:
     with output.open():
         finish_one(output, ONE)
         finish_one(output, TWO)
-        output.finish([TWO, ONE])
+        output.finish([TWO, ONE], whole=True)
     header, *rows = (tmp_path / "out.csv").read_text().splitlines()
     assert header.startswith("file,start_s,end_s,index")
     assert rows == ["2.wav,0,1", "x/1.wav,0,1"]
@@ -142,7 +142,7 @@ def test_a_scan_that_is_killed_while_parts_go_is_one_that_goes_on(
         finish_one(output, TWO)
         monkeypatch.setattr(shutil, "rmtree", killed)
         with pytest.raises(KeyboardInterrupt):
-            output.finish([ONE, TWO])
+            output.finish([ONE, TWO], whole=True)
         monkeypatch.undo()
     again = FileOutput(tmp_path / "out.csv", JOB)
     again.check([ONE, TWO])
@@ -151,9 +151,49 @@ def test_a_scan_that_is_killed_while_parts_go_is_one_that_goes_on(
         for one in (ONE, TWO):
             if not again.has(one):
                 finish_one(again, one)
-        again.finish([ONE, TWO])
+        again.finish([ONE, TWO], whole=True)
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
     assert (tmp_path / "out.csv").read_text().endswith("x/1.wav,0,1\n2.wav,0,1\n")
+
+
+def test_parts_stay_as_long_as_a_recording_cannot_be_read(tmp_path: Path) -> None:
+    output = FileOutput(tmp_path / "out.csv", JOB)
+    output.check([ONE, TWO])
+    with output.open():
+        finish_one(output, ONE)
+        output.finish([ONE], whole=False)
+    assert (tmp_path / "out.csv").read_text().endswith("\nx/1.wav,0,1\n")
+    again = FileOutput(tmp_path / "out.csv", JOB)
+    again.check([TWO, ONE])
+    with again.open() as begun:
+        assert begun
+        assert [again.has(one) for one in (ONE, TWO)] == [True, False]
+        finish_one(again, TWO)
+        again.finish([TWO, ONE], whole=True)
+    assert (tmp_path / "out.csv").read_text().endswith("\n2.wav,0,1\nx/1.wav,0,1\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_a_file_with_some_recordings_is_not_replaced_by_one_without_them(tmp_path: Path) -> None:
+    """As where the share is away again, or where other recordings are named."""
+    output = FileOutput(tmp_path / "out.csv", JOB)
+    with output.open():
+        finish_one(output, ONE)
+        finish_one(output, TWO)
+        output.finish([ONE, TWO], whole=False)
+    away = [Recording(one.name, one.path, one.place, unusable="lost") for one in (ONE, TWO)]
+    for now, said in (
+        (away, r"out\.csv holds what is heard in x/1\.wav \(and 1 other\), .* not named now"),
+        ([ONE], r"out\.csv holds what is heard in 2\.wav, which .* let --force replace it"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            FileOutput(tmp_path / "out.csv", JOB).check(now)
+    larger = Recording(ONE.name, ONE.path, ONE.place, ONE.size + 1, ONE.modified_ns + 1)
+    FileOutput(tmp_path / "out.csv", JOB).check([larger, TWO])
+    forced = FileOutput(tmp_path / "out.csv", FORCED)
+    forced.check([ONE])
+    with forced.open():
+        FileOutput(tmp_path / "out.csv", JOB).check([ONE])  # it is another scan's now
 
 
 def test_a_result_that_is_there_is_replaced_if_asked_for(tmp_path: Path) -> None:

@@ -44,9 +44,19 @@ def test_what_is_heard_counts_as_it_comes_and_once(passing: Callable[[float], No
     passing(3.0)
     assert heard == [600.0, 660.0, 1_260.0, 1_290.0, 1_290.0]
     assert (tally.done, tally.rows, tally.broken) == (1, 7, [REPORTS[-1]])
-    assert tally.audio == "0.36 h of audio, 430 times real time"
+    assert tally.audio == "21.5 min of audio, 430 times real time"
     tally.count(Broken(ONE, "its worker died"))
     assert tally.heard_s == 90.0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.05, "0.05 s"), (59.0, "59.00 s"), (90.0, "1.5 min"), (9_000.0, "2.50 h")],
+)
+def test_what_is_heard_is_told_in_a_unit_that_suits_it(seconds: float, told: str) -> None:
+    tally = Tally()
+    tally.count(Done(ONE, Summary(seconds, 1)))
+    assert tally.audio.startswith(f"{told} of audio, ")
 
 
 def test_a_terminal_shows_files_hours_speed_time_left_and_errors() -> None:
@@ -58,7 +68,7 @@ def test_a_terminal_shows_files_hours_speed_time_left_and_errors() -> None:
             tally.count(report)
             bar.show(report, tally)
     drawn = [line for line in screen.getvalue().replace("\r", "\n").split("\n") if "left" in line]
-    assert "2 of 3 recordings, 0.36 h of audio, " in drawn[-1]
+    assert "2 of 3 recordings, 21.5 min of audio, " in drawn[-1]
     assert "times real time, 1 broken" in drawn[-1]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from livetag.text import counted, printable
+from livetag.text import counted, printable, printable_lines
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,4 @@ def test_what_can_be_printed_stays_as_it_is(text: str) -> None:
 )
 def test_what_would_break_or_turn_a_line_is_a_question_mark(char: str) -> None:
     assert printable(f"a{char}b{char}") == "a?b?"
+    assert printable_lines(f"a{char}\nb") == ("a\n\nb" if char == "\n" else "a?\nb")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from livetag.errors import UsageError
-from livetag.times import parse_time
+from livetag.times import parse_beginning, parse_time
 
 NOW = 1_795_365_912.48
 
@@ -79,6 +79,21 @@ def test_where_only_points_in_time_make_sense_a_duration_is_an_error() -> None:
     with pytest.raises(UsageError, match="'24h' is no time") as caught:
         parse_time("24h", NOW, ago=False)
     assert "how long ago" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["0998-06-01", "9002-01-01", "9999-12-31T23:59:59"])
+def test_a_recording_begins_where_all_its_dates_can_be_told(text: str) -> None:
+    with pytest.raises(UsageError, match=rf"'{text}' is no time at which a .* from 1000 to 9000"):
+        parse_beginning(text, NOW)
+    assert parse_beginning("2026-11-22T08:00:00Z", NOW) == unix(2026, 11, 22, 8)
+    with pytest.raises(UsageError, match="'24h' is no time: write it as"):
+        parse_beginning("24h", NOW)
+
+
+@pytest.mark.usefixtures("berlin")
+def test_a_time_that_cannot_be_told_is_not_called_none() -> None:
+    with pytest.raises(UsageError, match="'0001-01-01' is a time that this system cannot tell"):
+        parse_time("0001-01-01", NOW)
 
 
 @pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31T23:59:59-23:00", "9" * 400 + "d"])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from livetag.errors import UsageError
 from livetag.resources import cache_dir
+from livetag.text import printable_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,12 +60,12 @@ def checked(config: "Config") -> "tuple[Rules, Params, float | None]":
 
 def began_at(config: "Config") -> float | None:
     """The UNIX time at which a recording began, if that is said. Raises `UsageError`."""
-    from livetag.times import parse_time
+    from livetag.times import parse_beginning
 
     if config.since is None:
         return None
     try:
-        return parse_time(config.since, time.time(), ago=False)
+        return parse_beginning(config.since, time.time())
     except UsageError as error:
         raise UsageError(f"since: {error}") from error
 
@@ -141,4 +142,5 @@ def stderr() -> "Console":
 def say(console: "Console", message: str) -> None:
     """Print a message of livetag's, if anybody takes it."""
     with contextlib.suppress(OSError):  # what cannot be said must not end the program
-        console.print(f"livetag: {message}", markup=False, soft_wrap=True)
+        text = f"livetag: {printable_lines(message)}"
+        console.print(text, markup=False, soft_wrap=True)

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from livetag.commands.base import named_weights, ready_model, stderr
+from livetag.commands.base import named_weights, ready_model, say, stderr
 from livetag.errors import InputError
+from livetag.stderr import native_stderr_silenced
+from livetag.text import printable
 
 if TYPE_CHECKING:
     from livetag.classify import Frame
@@ -26,18 +28,20 @@ def run(options: argparse.Namespace) -> int:
 
     params = Params(patch_hop_seconds=options.hop)
     form = "json" if options.json else "frames" if options.frames else "text"
-    model = ready_model(named_weights(options), stderr(), options.precision)
+    console = stderr()
+    model = ready_model(named_weights(options), console, options.precision)
     classifier = load_classifier(model.content, options.precision)
     printer = PRINTERS[form](sys.stdout, class_map(), options.top)
     code = 0
     with contextlib.ExitStack() as stack:
         kept = options.embeddings and stack.enter_context(embeddings_file(options.embeddings))
+        stack.enter_context(native_stderr_silenced())  # what decoders think of a file
         for path in options.files:
             watch = _keep(kept, path) if kept else lambda _: None
             try:
                 printer.recording(Recording(path, classifier, params, watch))
             except InputError as error:  # the other recordings are still wanted
-                print(f"livetag: {error}", file=sys.stderr)
+                say(console, printable(str(error)))
                 code = error.exit_code
     return code
 

@@ -5,6 +5,7 @@ import sys
 
 from livetag.commands.base import checked, load_settings, say, stderr
 from livetag.errors import UsageError
+from livetag.text import printable
 
 
 def check(options: argparse.Namespace) -> int:
@@ -16,7 +17,7 @@ def check(options: argparse.Namespace) -> int:
         checked(config)
     except UsageError as error:
         raise UsageError(f"{options.file}: {error}") from error
-    print(f"{options.file}: nothing is wrong with it")
+    print(f"{printable(options.file)}: nothing is wrong with it")
     return 0
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from livetag.commands.base import named_weights, ready_model, say, stderr
 from livetag.errors import InputError, LivetagError, UsageError
 from livetag.files import write_whole
+from livetag.stderr import native_stderr_silenced
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -101,9 +102,8 @@ def _scored(
     else:
         results = classify_here(paths, load_classifier(model, precision), Params())
     columns = (MofNCompleteColumn(), BarColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    with native_stderr_silenced(), bar:
         task = bar.add_task("", total=len(clips))
         return score(clips, truth, categories, results, lambda: bar.advance(task))
 

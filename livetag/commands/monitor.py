@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livetag.commands.base import check_since, checked, load_settings, ready_model, say, stderr
+from livetag.stderr import native_stderr_silenced
 
 if TYPE_CHECKING:
     from livetag.schema import Config
@@ -80,7 +81,8 @@ def _source(config: "Config", began: float | None) -> "Source":
     if config.input is not None:
         from livetag.sources.file import FileSource
 
-        return FileSource(Path(config.input), config.fast, began)
+        with native_stderr_silenced():
+            return FileSource(Path(config.input), config.fast, began)
     check_since(config)
     from livetag.sources.microphone import Microphone
 

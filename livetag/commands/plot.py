@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from livetag.commands.base import load_settings, ready_model, say, stderr
 from livetag.errors import LivetagError, UsageError
+from livetag.stderr import native_stderr_silenced
 
 if TYPE_CHECKING:
     from livetag.config import Loaded
@@ -40,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     config, with_rules = loaded.config, _with_rules(options)
     params = Params(patch_hop_seconds=_hop_seconds(loaded, with_rules))
     rules = resolve(config, class_map())
-    with open_recording(options.file) as reader:
+    with native_stderr_silenced(), open_recording(options.file) as reader:
         model = ready_model(None if config.weights is None else Path(config.weights), console)
         blocks = numbered(reader.blocks(max(1, round(reader.rate_hz * BLOCK_SECONDS))))
         sound = Sound(reader.rate_hz, reader.claimed_seconds) if ending == ".html" else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from livetag.commands.base import began_at, load_settings, ready_model, say, stderr
 from livetag.errors import InputError, UsageError
-from livetag.text import counted
+from livetag.text import counted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
             tell(f"{done}; the same command goes on with the others")
             raise
         scan.finish()
-    return _concluded(tell, job, recordings, tally)
+    return _concluded(tell, job, recordings, tally, scan.state)
 
 
 def _config(options: argparse.Namespace, tell: "Callable[[str], None]") -> "Config":
@@ -117,9 +117,13 @@ def _engine(
 
 
 def _concluded(
-    tell: "Callable[[str], None]", job: "Job", recordings: "Sequence[Recording]", tally: "Tally"
+    tell: "Callable[[str], None]",
+    job: "Job",
+    recordings: "Sequence[Recording]",
+    tally: "Tally",
+    state: Path | str,
 ) -> int:
-    """Say what was done, and what could not be; the exit code."""
+    """Say what was done, what could not be, and what would be tried again; the exit code."""
     rows = f"{tally.rows:,} {job.product}"
     tell(f"{counted(tally.done, 'recording')} scanned, {tally.audio}: {rows}")
     if not tally.broken:
@@ -127,5 +131,7 @@ def _concluded(
     tell(f"{counted(len(tally.broken), 'recording')} could not be scanned:")
     order = {recording: at for at, recording in enumerate(recordings)}
     for broken in sorted(tally.broken, key=lambda broken: order[broken.recording]):
-        tell(broken.reason)
+        tell(printable(broken.reason))
+    them = "it" if len(tally.broken) == 1 else "them"
+    tell(f"the same command tries {them} again, and nothing else: {state} knows what is done")
     return InputError.exit_code

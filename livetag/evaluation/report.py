@@ -41,8 +41,9 @@ def print_text(out: TextIO, report: Report, per_class: bool) -> None:
     print(f"{recordings}, {_classes(one.classes)}, {report.precision}", file=out)
     for name, value in _averages(one):
         print(f"  {name:35}{_shown(value):>6}", file=out)
+    if one.without_positives:
+        print(f"  {_compared(one)}", file=out)
     for number, what in (
-        (one.without_positives, "without a recording, and in no average"),
         (one.without_negatives, "in every recording: only their lwlrap is known"),
         (one.infinite, "with an AUC of 1 or 0, and so an infinite d-prime"),
     ):
@@ -57,8 +58,17 @@ def _classes(number: int) -> str:
     return counted(number, "class", "classes")
 
 
+def _compared(one: Summary) -> str:
+    """Which classes count, where some have no recordings."""
+    there = one.classes - one.without_positives
+    have = f"{there:,} of {_classes(one.classes)} {'has' if there == 1 else 'have'} recordings"
+    if one.accuracy is None:
+        return f"{have}: the others are in no average"
+    return f"{have}: the others are in no average, but can be what scores highest"
+
+
 def _averages(one: Summary) -> list[tuple[str, float | None]]:
-    ways = f"accuracy, {one.classes:,} ways"
+    accuracy = f"accuracy, one class of {one.classes:,}"
     return [
         ("d-prime, balanced", one.mean_d_prime),
         ("mean average precision, balanced", one.mean_average_precision),
@@ -66,7 +76,7 @@ def _averages(one: Summary) -> list[tuple[str, float | None]]:
         ("lwlrap, of all labels", one.lwlrap),
         ("AUC, balanced", one.mean_auc),
         ("d-prime of the balanced AUC", one.d_prime_of_mean_auc),
-        *([] if one.accuracy is None else [(ways, one.accuracy)]),
+        *([] if one.accuracy is None else [(accuracy, one.accuracy)]),
     ]
 
 

@@ -8,8 +8,11 @@ from livetag.yamnet.features import hz_to_mel
 from livetag.yamnet.params import Params
 
 _FREQUENCIES_HZ = (250, 500, 1_000, 2_000, 4_000)
+SHORT_S = 0.1
+"""A shorter recording's time is told in more decimals."""
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3_600, 86_400
 _STEPS_S = (
+    *(1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3),
     *(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30),
     *(_MINUTE_S * minutes for minutes in (1, 2, 5, 10, 15, 30)),
     *(_HOUR_S * hours for hours in (1, 2, 3, 6, 12)),
@@ -25,7 +28,9 @@ def time_marks(seconds: float, most: int) -> list[tuple[float, str]]:
 
 
 def clock(at_s: float, seconds: float, places: int = 0) -> str:
-    """A place in a recording of some seconds: `2.5 s`, `1:05`, `1:02:05`."""
+    """A place in a recording of some seconds: `0.06 ms`, `2.5 s`, `1:05`, `1:02:05`."""
+    if seconds < SHORT_S:
+        return f"{at_s * 1e3:.3g} ms"
     if seconds < _MINUTE_S:
         return f"{round(at_s, 2):g} s"
     minutes, rest = divmod(round(at_s, places), _MINUTE_S)

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 _COLUMNS = 1_600  # about the pixels of a panel: what lies in one is combined before it is drawn
 _WIDTH_INCHES, _DOTS_AN_INCH = 14.0, 150
 _WAVEFORM_INCHES, _SPECTRUM_INCHES, _ROW_INCHES, _REST_INCHES = 1.4, 2.6, 0.26, 1.2
-_PADDING: Any = {"w_pad": 0.12, "h_pad": 0.08}  # inches
+_PADDING: Any = {"w_pad": 0.12, "h_pad": 0.1, "hspace": 0.0}  # inches, and none of the height
+_BAR_ROWS = 10  # beside so many is the scale of the scores' colours, and not beside 521
 _MOST_MARKS = 14
+_MANY_ROWS = 30  # with more, times stand above them, too
+_LEAST_LINE = 0.01  # of the amplitude: what is drawn of samples that are all the same
 _EVENT_FRAME: Any = {"edgecolors": EVENT, "linewidth": 0.8}
 _ALERT_FRAME: Any = {"edgecolors": ALERT, "linewidth": 2.0}
 _STYLE: Any = {
@@ -66,11 +69,15 @@ def image(seen: Overview, rows: list[Row], form: str) -> bytes:
         waveform.set_title(seen.title, loc="left", parse_math=False, fontweight="bold")
         _draw_waveform(waveform, seen)
         figure.colorbar(_draw_spectrum(spectrum, seen), cax=loudness, label="log mel")
-        figure.colorbar(_draw_scores(scores, seen, rows), cax=score, label="score")
+        score.set_axis_off()
+        share = min(1.0, _BAR_ROWS / len(rows))
+        scale = score.inset_axes((0.0, 1.0 - share, 1.0, share))
+        figure.colorbar(_draw_scores(scores, seen, rows), cax=scale, label="score")
         _draw_rules(scores, seen, rows)
         marks = time_marks(seen.seconds, _MOST_MARKS)
         scores.set_xticks([at_s for at_s, _ in marks], [text for _, text in marks])
         scores.set_xlim(0.0, seen.seconds)
+        spectrum.tick_params(labelbottom=len(rows) > _MANY_ROWS)
         file = io.BytesIO()
         figure.savefig(file, format=form, metadata={"Date": None} if form == "svg" else None)
     return file.getvalue()
@@ -78,6 +85,7 @@ def image(seen: Overview, rows: list[Row], form: str) -> bytes:
 
 def _draw_waveform(axes: "Axes", seen: Overview) -> None:
     below, above = seen.envelope.cells(_COLUMNS).T
+    above = np.maximum(above, _LEAST_LINE * seen.amplitude - below)
     edges = np.linspace(0.0, seen.seconds, _COLUMNS + 1)
     axes.stairs(above, edges, baseline=-below, fill=True, color=WAVEFORM, linewidth=0.6)
     axes.axhline(0.0, color=WAVEFORM, linewidth=0.6)

@@ -15,7 +15,7 @@ import numpy as np
 from livetag.errors import LivetagError
 from livetag.events import EventEnd, FloatArray
 from livetag.halfblocks import MAGMA
-from livetag.plot.axes import band_centres_hz, clock, frequency_marks
+from livetag.plot.axes import SHORT_S, band_centres_hz, clock, frequency_marks
 from livetag.plot.overview import Overview, Row
 from livetag.plot.palette import ALERT, EVENT, WAVEFORM
 from livetag.plot.track import MOST_COLUMNS
@@ -27,7 +27,11 @@ _PLACE = re.compile("@@([a-z]+)@@")
 _MIDNIGHT = np.datetime64("1970-01-01", "ms")
 """Where a recording begins on the time axis: plotly tells dates as hours, minutes and seconds."""
 _WAVEFORM_PIXELS, _SPECTRUM_PIXELS, _ROW_PIXELS, _GAP_PIXELS, _AXIS_PIXELS = 120, 260, 26, 22, 50
-_LEGEND = "Frames are events, thick ones alerts; the numbers at the right are thresholds."
+_MOST_BAR_PIXELS = 260  # of a scale of colours: of many rows, it is beside the first
+_LEGEND = (
+    "Frames are events, thick ones alerts; point at the triangle at the start of one to read of "
+    "it. The numbers at the right are thresholds."
+)
 _Y_AXES = "yaxis", "yaxis2", "yaxis3"
 _BLUES = [[0.0, "#f7fbff"], [0.25, "#c6dbef"], [0.5, "#6baed6"], [0.75, "#2171b5"], [1, "#08306b"]]
 
@@ -91,7 +95,8 @@ def _figure(seen: Overview, rows: list[Row]) -> dict[str, Any]:
     for name, panel, axis in zip(_Y_AXES, panels, axes, strict=True):
         shared = {"fixedrange": True, "automargin": True, "zeroline": False, "showgrid": False}
         layout[name] = {"domain": panel, **shared, **axis}
-    data = [*_waveform(seen), _spectrum(seen, panels[1]), _scores(seen, rows, panels[2])]
+    bars = [_bar(panel, height) for panel in panels]
+    data = [*_waveform(seen), _spectrum(seen, bars[1]), _scores(seen, rows, bars[2])]
     return {"data": data + _events(seen, rows), "layout": layout}
 
 
@@ -107,13 +112,14 @@ def _panels(rows: int) -> tuple[list[tuple[float, float]], int]:
 def _time_axis(seconds: float) -> dict[str, Any]:
     """Hours, minutes and seconds; finer the closer one looks."""
     clock = "%-H:%M:%S" if seconds >= 3_600 else "%-M:%S"
+    places = 5 if seconds < SHORT_S else 2
     return {
         "type": "date",
         "anchor": "y3",
         "range": [_time(0.0), _time(seconds)],
-        "hoverformat": f"{clock}.%2f",
+        "hoverformat": f"{clock}.%{places}f",
         "tickformatstops": [
-            {"dtickrange": [None, 999], "value": f"{clock}.%2f"},
+            {"dtickrange": [None, 999], "value": f"{clock}.%{places}f"},
             {"dtickrange": [1_000, None], "value": clock},
         ],
         "showgrid": False,
@@ -147,10 +153,10 @@ def _waveform(seen: Overview) -> list[dict[str, Any]]:
     ]
 
 
-def _spectrum(seen: Overview, panel: tuple[float, float]) -> dict[str, Any]:
+def _spectrum(seen: Overview, bar: dict[str, Any]) -> dict[str, Any]:
     low, high = seen.spectrum_range
     return {
-        **_heatmap(seen, seen.log_mel.cells(MOST_COLUMNS), panel, "log mel"),
+        **_heatmap(seen, seen.log_mel.cells(MOST_COLUMNS), bar, "log mel"),
         "yaxis": "y2",
         "colorscale": [[at / (len(MAGMA) - 1), colour] for at, colour in enumerate(MAGMA)],
         "zmin": low,
@@ -159,10 +165,10 @@ def _spectrum(seen: Overview, panel: tuple[float, float]) -> dict[str, Any]:
     }
 
 
-def _scores(seen: Overview, rows: list[Row], panel: tuple[float, float]) -> dict[str, Any]:
+def _scores(seen: Overview, rows: list[Row], bar: dict[str, Any]) -> dict[str, Any]:
     values = seen.scores.cells(MOST_COLUMNS)[:, [row.label.index for row in rows]]
     return {
-        **_heatmap(seen, values, panel, "score"),
+        **_heatmap(seen, values, bar, "score"),
         "yaxis": "y3",
         "colorscale": _BLUES,
         "zmin": 0,
@@ -172,13 +178,17 @@ def _scores(seen: Overview, rows: list[Row], panel: tuple[float, float]) -> dict
     }
 
 
-def _heatmap(
-    seen: Overview, values: FloatArray, panel: tuple[float, float], title: str
-) -> dict[str, Any]:
+def _bar(panel: tuple[float, float], height: int) -> dict[str, Any]:
+    """The scale of a panel's colours, from its top on; `height`: of all panels, in pixels."""
     bottom, top = panel
-    place = {"y": (bottom + top) / 2, "len": top - bottom, "lenmode": "fraction"}
-    bar = {**place, "thickness": 10, "outlinewidth": 0, "x": 1.04, "title": {"text": title}}
-    return {"type": "heatmap", "z": _packed(values.T), "colorbar": bar, **_columns(seen)}
+    pixels = min(round((top - bottom) * height), _MOST_BAR_PIXELS)
+    place = {"x": 1.04, "y": top, "yanchor": "top", "len": pixels, "lenmode": "pixels"}
+    return {**place, "thickness": 10, "outlinewidth": 0}
+
+
+def _heatmap(seen: Overview, values: FloatArray, bar: dict[str, Any], title: str) -> dict[str, Any]:
+    named = {**bar, "title": {"text": title}}
+    return {"type": "heatmap", "z": _packed(values.T), "colorbar": named, **_columns(seen)}
 
 
 def _events(seen: Overview, rows: list[Row]) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from livetag.plot.overview import Overview, Row
 
 _WAVEFORM_LINES = 4
 _SPECTRUM_LINES = 16
+_LEAST_LINE = 1e-3  # of the peak
 _MARK_WIDTH = 12  # of the time axis, at the least
 _LEAST_WIDTH = 10
 _THRESHOLD_WIDTH = len(" of 0.50")
@@ -83,6 +84,7 @@ class _Painter:
         pixels = 2 * _WAVEFORM_LINES
         below, above = self._seen.envelope.cells(self._width).T / (self._seen.peak or 1.0)
         tops = np.linspace(1.0, -1.0, pixels, endpoint=False)[:, np.newaxis]
+        below = np.maximum(below, _LEAST_LINE - above)  # samples that are all the same are a line
         on = (above > tops - 2 / pixels) & (-below < tops)
         blocks = np.array(list(_ASCII_BLOCKS if self._ascii else _BLOCKS))
         texts = blocks[2 * on[0::2] + on[1::2]]

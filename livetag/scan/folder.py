@@ -1,10 +1,12 @@
 """Where results go, part by part, so that a scan that was killed goes on where it was.
 
 Each recording's result is a file of its own, which has its name when it is whole, and not before.
-For one output file, these are parts in a folder beside it, merged at the end. For an output folder,
-they are the results; a hidden folder in it knows which of them are of this job.
+For one output file, these are parts in a folder beside it, merged at the end; they stay as long as
+there are recordings that could not be read. For an output folder, they are the results; a hidden
+folder in it knows which of them are of this job.
 
     NAME.parts/job.json          what the parts are of
+    NAME.parts/merged.json       which recordings NAME holds, where others could not be read
     NAME.parts/tmp/              what is being written
     NAME.parts/ab/ab01...csv     parts, named by recording, size and time
 """
@@ -20,13 +22,20 @@ from livetag.disk import sync_file, sync_folder
 from livetag.errors import LivetagError, UsageError
 from livetag.scan.job import Job
 from livetag.scan.listing import Recording, check_places
+from livetag.text import counted
 
 _JOB, _LOCK, _TEMPORARY = "job.json", "lock", "tmp"
+MERGED = "merged.json"
 _FOLDER_CHARACTERS = 2  # of a key: no folder gets too large
 
 
 class Output(Protocol):
     """Where a scan's results go. Raises `OSError` where they cannot be written."""
+
+    @property
+    def state(self) -> Path | str:
+        """The folder that knows what is done: a path, or an fsspec address."""
+        ...
 
     @property
     def begun(self) -> bool:
@@ -62,17 +71,20 @@ class Output(Protocol):
         """An empty file that says that it is there; None where its name says it."""
         ...
 
-    def finish(self, recordings: Sequence[Recording]) -> None:
-        """All results that there can be are there, those of these recordings: in their order."""
+    def finish(self, recordings: Sequence[Recording], whole: bool) -> None:
+        """All results that there can be are there, those of these recordings: in their order.
+
+        `whole`: no recording is left that another try may read.
+        """
         ...
 
 
-class FileOutput:
-    """One file, merged of parts."""
+class _LocalOutput:
+    """A place of this machine's, and the folder that knows what of it is done."""
 
-    def __init__(self, path: Path, job: Job) -> None:
-        self.state = path.with_name(f"{path.name}.parts")
-        self.temporary = self.state / _TEMPORARY
+    def __init__(self, path: Path, state: Path, job: Job) -> None:
+        self.state = state
+        self.temporary = state / _TEMPORARY
         self._path = path
         self._job = job
 
@@ -83,13 +95,21 @@ class FileOutput:
     def open(self) -> contextlib.AbstractContextManager[bool]:
         return _opened(self.state, self._job)
 
+
+class FileOutput(_LocalOutput):
+    """One file, merged of parts."""
+
+    def __init__(self, path: Path, job: Job) -> None:
+        super().__init__(path, path.with_name(f"{path.name}.parts"), job)
+
     def check(self, recordings: Sequence[Recording]) -> None:
         if self._path.is_dir():
             raise UsageError(f"{self._path} is a folder: name it without such an ending")
         if not self._path.parent.is_dir():
             raise UsageError(f"{self._path.parent} is no folder: make it first")
-        if self._path.exists() and not self.begun and not self._job.replace:
-            raise UsageError(f"{self._path} is there already: --force replaces it")
+        if self._path.exists() and not self._job.replace:
+            merged = _read(self.state / MERGED)
+            check_replaceable(str(self._path), self.begun, merged, recordings)
 
     def result(self, recording: Recording) -> Path:
         return self.state / recording.key[:_FOLDER_CHARACTERS] / f"{recording.key}.{self._job.form}"
@@ -100,35 +120,32 @@ class FileOutput:
     def mark(self, recording: Recording) -> None:
         """The part's name says it."""
 
-    def finish(self, recordings: Sequence[Recording]) -> None:
+    def finish(self, recordings: Sequence[Recording], whole: bool) -> None:
         merged = self.temporary / f"merged.{self._job.form}"
         parts = [self.result(recording) for recording in recordings]
         self._job.table.merge(parts, merged, self._job.columns)
         with merged.open("rb+") as file:
             sync_file(file.fileno())
+        if not whole:
+            _write(self.state, MERGED, names_of(recordings))
         merged.replace(self._path)
         sync_folder(self._path.parent)
+        if whole:
+            self._remove_parts()
+
+    def _remove_parts(self) -> None:
+        (self.state / MERGED).unlink(missing_ok=True)
         for part in self.state.iterdir():  # what says whose they are goes last
             if part.is_dir():
                 shutil.rmtree(part)
         shutil.rmtree(self.state)
 
 
-class FolderOutput:
+class FolderOutput(_LocalOutput):
     """A result for each recording, in the same tree."""
 
     def __init__(self, path: Path, job: Job) -> None:
-        self.state = path / ".livetag-scan"
-        self.temporary = self.state / _TEMPORARY
-        self._path = path
-        self._job = job
-
-    @property
-    def begun(self) -> bool:
-        return self.state.exists()
-
-    def open(self) -> contextlib.AbstractContextManager[bool]:
-        return _opened(self.state, self._job)
+        super().__init__(path, path / ".livetag-scan", job)
 
     def check(self, recordings: Sequence[Recording]) -> None:
         if self._path.exists() and not self._path.is_dir():
@@ -148,7 +165,7 @@ class FolderOutput:
     def has(self, recording: Recording) -> bool:
         return self.mark(recording).exists() and _is_whole(self.result(recording))
 
-    def finish(self, recordings: Sequence[Recording]) -> None:
+    def finish(self, recordings: Sequence[Recording], whole: bool) -> None:
         """Each result is where it belongs."""
 
     def mark(self, recording: Recording) -> Path:
@@ -193,11 +210,17 @@ def _claim(state: Path, now: dict[str, Any], replace: bool) -> bool:
     for name in names:
         if name == _TEMPORARY or (before != now and len(name) == _FOLDER_CHARACTERS):
             shutil.rmtree(state / name)
+    if before != now:
+        (state / MERGED).unlink(missing_ok=True)
     (state / _TEMPORARY).mkdir()
-    being_written = state / _TEMPORARY / _JOB
-    being_written.write_text(json.dumps(now, indent=2), encoding="utf-8")
-    being_written.replace(description)
+    _write(state, _JOB, now)
     return before == now
+
+
+def _write(state: Path, name: str, told: dict[str, Any]) -> None:
+    being_written = state / _TEMPORARY / name
+    being_written.write_text(json.dumps(told, indent=2), encoding="utf-8")
+    being_written.replace(state / name)
 
 
 def _read(description: Path) -> dict[str, Any] | None:
@@ -219,3 +242,28 @@ def check_job(state: str, before: dict[str, Any] | None, now: dict[str, Any], fo
         f"{state} holds the results of another scan, which differs in {', '.join(keys)}: go on "
         "with the options of then, name another output, or let --force begin anew"
     )
+
+
+def names_of(recordings: Sequence[Recording]) -> dict[str, Any]:
+    """What `MERGED` holds."""
+    return {"recordings": [recording.name for recording in recordings]}
+
+
+def check_replaceable(
+    output: str, begun: bool, merged: dict[str, Any] | None, now: Sequence[Recording]
+) -> None:
+    """Raise `UsageError` where an output file that is there would lose something.
+
+    `merged`: what `MERGED` says of it, where that is there.
+    """
+    if not begun:
+        raise UsageError(f"{output} is there already: --force replaces it")
+    held = (merged or {}).get("recordings", [])
+    readable = {recording.name for recording in now if not recording.unusable}
+    lost = [name for name in held if name not in readable]
+    if lost:
+        others = f" (and {counted(len(lost) - 1, 'other')})" if len(lost) > 1 else ""
+        raise UsageError(
+            f"{output} holds what is heard in {lost[0]}{others}, which is not named now, or cannot "
+            "be read: name another output, or let --force replace it"
+        )

@@ -50,7 +50,7 @@ class Tally:
     @property
     def audio(self) -> str:
         """How much was heard, and how fast: `2.5 h of audio, 612 times real time`."""
-        return f"{self.heard_s / 3_600:,.2f} h of audio, {self.speed:,.0f} times real time"
+        return f"{_length(self.heard_s)} of audio, {self.speed:,.0f} times real time"
 
 
 class ProgressBar:
@@ -88,3 +88,9 @@ class ProgressBar:
         if tally.broken:
             text += f", {len(tally.broken):,} broken"
         self._bar.update(self._line, advance=size, description=text)
+
+
+def _length(seconds: float) -> str:
+    if seconds < 60.0:
+        return f"{seconds:.2f} s"
+    return f"{seconds / 60.0:.1f} min" if seconds < 3_600.0 else f"{seconds / 3_600.0:,.2f} h"

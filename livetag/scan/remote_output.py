@@ -9,9 +9,10 @@ import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from livetag.errors import LivetagError, UsageError
-from livetag.scan.folder import check_job
+from livetag.errors import LivetagError
+from livetag.scan.folder import MERGED, check_job, check_replaceable, names_of
 from livetag.scan.job import Job
 from livetag.scan.listing import Recording, check_places
 from livetag.scan.remote import filesystem, upload
@@ -38,8 +39,8 @@ class RemoteOutput:
         """Raise `UsageError` where results cannot go there."""
         if not self._is_file:
             check_places(recordings)
-        elif self._system.exists(self._path) and not self.begun and not self._job.replace:
-            raise UsageError(f"{self._address} is there already: --force replaces it")
+        elif self._system.exists(self._path) and not self._job.replace:
+            check_replaceable(self._address, self.begun, self._read(MERGED), recordings)
 
     @property
     def begun(self) -> bool:
@@ -57,10 +58,7 @@ class RemoteOutput:
         yield begun
 
     def _claim(self) -> bool:
-        description = f"{self._state_path}/{_JOB}"
-        before = None
-        if self._system.exists(description):
-            before = json.loads(self._system.cat_file(description))
+        before = self._read(_JOB)
         now = self._job.described()
         check_job(self.state, before, now, self._job.replace)
         if before == now:
@@ -69,8 +67,17 @@ class RemoteOutput:
         elif before is not None:
             self._system.rm(self._state_path, recursive=True)
         self._system.makedirs(self._state_path, exist_ok=True)
-        self._system.pipe_file(description, json.dumps(now, indent=2).encode())
+        self._write(_JOB, now)
         return before == now
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        path = f"{self._state_path}/{name}"
+        if not self._system.exists(path):
+            return None
+        return dict(json.loads(self._system.cat_file(path)))
+
+    def _write(self, name: str, told: dict[str, Any]) -> None:
+        self._system.pipe_file(f"{self._state_path}/{name}", json.dumps(told, indent=2).encode())
 
     def result(self, recording: Recording) -> str:
         """The address of a recording's result."""
@@ -86,8 +93,8 @@ class RemoteOutput:
         """The address of an empty file that says that it is there; None where its name says it."""
         return None if self._is_file else self._in_state(recording)
 
-    def finish(self, recordings: Sequence[Recording]) -> None:
-        """Merge the parts, here; then they go."""
+    def finish(self, recordings: Sequence[Recording], whole: bool) -> None:
+        """Merge the parts, here; then they go, unless another try may add to them."""
         if not self._is_file:
             return
         with tempfile.TemporaryDirectory(prefix="livetag-") as folder:
@@ -98,8 +105,11 @@ class RemoteOutput:
                 self._system.get_file(f"{self._state_path}/{name[:2]}/{name}", str(parts[-1]))
             merged = Path(folder, "merged")
             self._job.table.merge(parts, merged, self._job.columns)
+            if not whole:
+                self._write(MERGED, names_of(recordings))
             upload(merged, self._address)
-        self._system.rm(self._state_path, recursive=True)
+        if whole:
+            self._system.rm(self._state_path, recursive=True)
 
     def _in_state(self, recording: Recording) -> str:
         return f"{self.state}/{recording.key[:2]}/{self._name(recording)}"

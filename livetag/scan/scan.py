@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -59,6 +60,11 @@ class Scan:
         return sorted(left, key=lambda recording: -recording.size)
 
     @property
+    def state(self) -> Path | str:
+        """The folder that knows what is done: a path, or an fsspec address."""
+        return self._output.state
+
+    @property
     def done(self) -> int:
         """How many recordings are done."""
         return len(self._done)
@@ -80,7 +86,8 @@ class Scan:
 
     def finish(self) -> None:
         """Make the results what was asked for, in the order of the recordings."""
-        self._output.finish([one for one in self._recordings if one in self._done])
+        done = [one for one in self._recordings if one in self._done]
+        self._output.finish(done, whole=len(done) == len(self._recordings))
 
     def _check_annotations(self) -> None:
         paths = (

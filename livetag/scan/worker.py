@@ -19,6 +19,7 @@ from livetag.scan.analysis import Analyst, Heard, Summary
 from livetag.scan.job import Job
 from livetag.scan.listing import Recording
 from livetag.scan.remote import upload
+from livetag.stderr import native_stderr_silenced
 from livetag.yamnet.classifier import Classifier
 from livetag.yamnet.runtime import load_classifier
 
@@ -131,7 +132,8 @@ def put(written: Path, result: Path | str) -> None:
 def serve(connection: Connection, work: Work) -> None:
     """Do the tasks that come through a pipe until there are no more, or nobody is there."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that hands them out
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+    gone = contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError)
+    with gone, native_stderr_silenced():
         while (task := connection.recv()) is not None:
             connection.send(_done(task, work, connection))
 

@@ -135,6 +135,11 @@ class TextLogSink(Generic[R]):
     def reopen(self) -> None:
         self._file.reopen()
 
+    def go_on(self, selection: Selection, max_megabytes: float | None) -> None:
+        """Have what is written from now on, and files' size, be of another configuration."""
+        self._selection = selection
+        self._file.max_megabytes = max_megabytes
+
     def close(self) -> None:
         self._file.close()
 

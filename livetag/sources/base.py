@@ -11,8 +11,6 @@ from livetag.events import AudioBlock, FloatArray
 
 BLOCK_SECONDS = 0.08
 """Audio a block: short enough for a lively level meter, and a divisor of the usual hops."""
-STALL_SECONDS = 2.0
-"""A source that has given no audio for so long has stalled."""
 
 
 class Source(Protocol):

@@ -32,9 +32,10 @@ from livetag.audio.watch import CaptureWatch, Fault
 from livetag.clocks import continuous
 from livetag.errors import InputError, LivetagError
 from livetag.events import Anchor, AudioBlock, FloatArray
-from livetag.sources.base import BLOCK_SECONDS, STALL_SECONDS
+from livetag.schema import Config
+from livetag.sources.base import BLOCK_SECONDS
 
-ZEROS_SECONDS = 30.0
+_USUAL = Config()
 _TELL_SECONDS = 60.0  # of an outage become a gap of their own: a crash takes no more of the record
 _POLL_SECONDS = 0.25
 _CLOSE_SECONDS = 1.0  # to wait for a stream to close: one whose server hangs never does
@@ -52,8 +53,8 @@ class Microphone:
         self,
         wanted: str | None,
         rate_hz: int | None = None,
-        stall_seconds: float = STALL_SECONDS,
-        zeros_seconds: float = ZEROS_SECONDS,
+        stall_seconds: float = _USUAL.stall_seconds,
+        zeros_seconds: float = _USUAL.zeros_seconds,
         require_seconds: float | None = None,
         say: Callable[[str], None] = lambda message: None,
     ) -> None:
