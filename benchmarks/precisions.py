@@ -3,7 +3,7 @@
     python benchmarks/precisions.py FOLDER [--map FOLDER/labels.csv]
 
 Runs each of them on every window of a labelled set (as `livetag evaluate` reads it), in turn with
-the others, on one thread. livetag's own get log-mel patches, in batches of 16; the exports for
+the others, on one thread. livetag's own get log-mel patches, in batches of 32; the exports for
 LiteRT get waveforms, and have the features within. Prints the metrics of the recordings' mean
 scores, how many decisions at a threshold of 0.25 are not those of livetag in float32, and the time
 of a window as a ratio to float32's of the same kind in the same rounds. int8 is calibrated on the

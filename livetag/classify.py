@@ -16,7 +16,7 @@ from livetag.yamnet.classifier import Classifier, predicted
 from livetag.yamnet.features import PatchStream
 from livetag.yamnet.params import Params
 
-_BLOCK_SECONDS = 7.68  # sixteen usual hops: a full batch of windows
+_BLOCK_SECONDS = 15.36  # 32 usual hops: a full batch of windows
 
 
 @dataclass(frozen=True, slots=True)

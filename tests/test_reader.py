@@ -51,6 +51,18 @@ def test_a_recording_of_any_format_is_read_whole(
     assert np.abs(samples[middle] - sine(440.0)[middle]).max() < difference
 
 
+@pytest.mark.parametrize("form", ["WAV", "FLAC", "AIFF"])
+def test_sixteen_bits_have_the_values_that_libsndfile_gives_them(form: str, tmp_path: Path) -> None:
+    path = tmp_path / "sound"
+    values = np.arange(-(2**15), 2**15, dtype=np.int16)
+    soundfile.write(path, np.stack((values, values), axis=1), RATE_HZ, "PCM_16", format=form)
+    expected, _ = soundfile.read(path, dtype="float32")
+    with AudioReader(path) as reader:
+        found = np.concatenate(list(reader.blocks(RATE_HZ)))
+    assert found.dtype == np.float32
+    assert np.array_equal(found, expected[:, 0])
+
+
 def test_channels_become_their_mean(tmp_path: Path) -> None:
     channels = [sine(300.0), sine(300.0), -sine(300.0), sine(1_000.0), 0 * sine(300.0)]
     path = tmp_path / "five.wav"

@@ -27,7 +27,7 @@ from livetag.scan.listing import list_recordings
 from livetag.scan.worker import Done, RecordingWork, Task
 from livetag.schema import Config
 from livetag.sources.demo import demo_chunks
-from livetag.yamnet.classifier import LiteRTClassifier
+from livetag.yamnet.classifier import BATCH_PATCHES, LiteRTClassifier
 from livetag.yamnet.compile import CompiledModel
 from livetag.yamnet.features import log_mel_spectrogram, padding, patches
 from livetag.yamnet.params import Params
@@ -424,7 +424,7 @@ def test_a_long_recording_is_read_in_blocks(
     done = work(Task(recording, tmp_path / "a" / "b.csv", tmp_path), lambda _: None)
     assert isinstance(done, Done)
     assert done.summary.seconds == 960.0
-    assert max(sizes) == 16 * 7_680
+    assert max(sizes) == BATCH_PATCHES * 7_680
 
 
 def test_a_worker_loads_neither_tensorflow_nor_what_else_it_does_not_use(

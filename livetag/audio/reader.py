@@ -22,6 +22,7 @@ LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1_000, 768_000  # as the configuration's `rate
 _MOST_VALUES = 1 << 20  # read at once, of all channels: 4 MB, whatever the header claims
 # Others decode on past the end of a stream, to the length that the header claims.
 _STREAMED = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW", "VORBIS", "OPUS", "MPEG_")
+_INT16_STEP = np.float32(2.0**-15)
 _LARGEST = np.float32(100.0)  # of full scale
 
 
@@ -66,6 +67,8 @@ class AudioReader:
         self._file.seekable = lambda: False
         self.rate_hz = int(self._file.samplerate)
         self.channels = int(self._file.channels)
+        # NumPy turns 16 bits into float32 in a third of libsndfile's time, to the same values.
+        self._type = "int16" if self._file.subtype == "PCM_16" else "float32"
         self.claimed_seconds = self._file.frames / max(1, self.rate_hz)
         if not LOWEST_RATE_HZ <= self.rate_hz <= HIGHEST_RATE_HZ:
             self._file.close()
@@ -95,13 +98,13 @@ class AudioReader:
         at_once = max(1, min(frames, _MOST_VALUES // self.channels))
         while stop is None or not stop.is_set():
             try:
-                block = self._file.read(at_once, dtype="float32", always_2d=True)
+                block = self._file.read(at_once, dtype=self._type, always_2d=True)
             except soundfile.SoundFileError as error:
                 reason = getattr(error, "error_string", str(error)).rstrip(".")
                 raise InputError(f"{self._name} cannot be read on: {reason}") from error
             if len(block) == 0:
                 return
-            yield _mono(block)
+            yield _mono(block * _INT16_STEP if self._type == "int16" else block)
 
 
 def _mono(block: FloatArray) -> FloatArray:

@@ -22,7 +22,7 @@ from livetag.sources.base import numbered
 from livetag.yamnet.classifier import BATCH_PATCHES, Classifier
 
 ANNOTATIONS: dict[str, type[Any]] = {"raven": RavenSink, "audacity": AudacitySink}
-_LEAST_BLOCK_SECONDS, _MOST_BLOCK_SECONDS = 5.0, 30.0
+_LEAST_BLOCK_SECONDS, _MOST_BLOCK_SECONDS = 5.0, 31.0
 _KEPT_BYTES = 24 << 20
 Heard = Callable[[float], None]
 """Told how many seconds of a recording have been heard, now and then."""
