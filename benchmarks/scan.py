@@ -33,6 +33,7 @@ from livetag.scan.analysis import Analyst
 from livetag.scan.job import Job
 from livetag.scan.listing import list_recordings
 from livetag.schema import Config
+from livetag.text import counted
 from livetag.yamnet.classifier import BATCH_PATCHES, _Network
 from livetag.yamnet.compile import obtain_model
 from livetag.yamnet.features import PatchStream
@@ -244,6 +245,7 @@ def plot(paths: Sequence[Path], folder: Path, precision: Precision, target: Path
     figure, (wall, cpu) = pyplot.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
     rows = []
     for workers in (1, 2):
+        said = counted(workers, "worker")
         timings = [scan(paths[:count], folder, workers, precision) for count in pieces]
         for axes, values, name in (
             (wall, [timing.wall_s[0] for timing in timings], "wall"),
@@ -251,8 +253,8 @@ def plot(paths: Sequence[Path], folder: Path, precision: Precision, target: Path
         ):
             slope, start = statistics.linear_regression(hours, values)
             correlation = statistics.correlation(hours, values)
-            axes.plot(hours, values, "o-", label=f"{workers} workers")
-            rows.append((f"{workers} workers, {name}", start, slope, f"{correlation:.4f}"))
+            axes.plot(hours, values, "o-", label=said)
+            rows.append((f"{said}, {name}", start, slope, f"{correlation:.4f}"))
     for axes, name in ((wall, "wall"), (cpu, "processor")):
         axes.set(xlabel="hours of audio (16 kHz FLAC)", ylabel=f"{name} s", ylim=(0, None))
         axes.legend()
