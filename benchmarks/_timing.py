@@ -7,6 +7,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,8 @@ def take_turns(
 ) -> dict[str, Timing]:
     """Call each case once a round, in turn, so that what disturbs the machine disturbs them all.
 
+    A case that answers a `Timing` has timed itself.
+
     The order is reversed from round to round: no case always finds the caches as the same other
     one left them. With a pause before each call, the caches have gone cold, as they do between
     the windows of a live stream.
@@ -53,26 +56,37 @@ def take_turns(
             if pause_seconds:
                 time.sleep(pause_seconds)
             wall, cpu = time.perf_counter(), cpu_clock()
-            cases[name]()
+            result = cases[name]()
             cpu, wall = cpu_clock() - cpu, time.perf_counter() - wall
+            if isinstance(result, Timing):
+                (wall,), (cpu,) = result.wall_s, result.cpu_s
             if number >= warm_up:
                 timings[name].wall_s.append(wall)
                 timings[name].cpu_s.append(cpu)
     return timings
 
 
-def run_command(*command: str | os.PathLike[str]) -> Timing:
-    """Run a command until it ends, and time it as an installed one runs: its modules are compiled.
+def run_commands(*commands: Sequence[str | os.PathLike[str]]) -> Timing:
+    """Run commands beside each other until they end; timed as installed, with compiled modules.
 
-    The processor time is that of all its processes. On Linux, a process that outlives the command,
+    The processor time is that of all their processes. On Linux, a process that outlives a command,
     as the one does that workers are forked from, becomes this one's child, and is waited for.
+    Raises `SystemExit` where one fails.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     environment = {key: os.environ[key] for key in os.environ if key != "PYTHONDONTWRITEBYTECODE"}
-    wall, cpu = time.perf_counter(), children_cpu_s()
-    subprocess.run(command, check=True, capture_output=True, env=environment)
-    wall = time.perf_counter() - wall
+    with tempfile.TemporaryFile() as said:
+        wall, cpu = time.perf_counter(), children_cpu_s()
+        processes = [
+            subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said, env=environment)
+            for command in commands
+        ]
+        codes = [process.wait() for process in processes]
+        wall = time.perf_counter() - wall
+        if any(codes):
+            said.seek(0)
+            sys.exit(said.read().decode(errors="replace"))
     with contextlib.suppress(ChildProcessError):
         while True:
             os.wait()

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from _archive import PIECE_SECONDS, write_archive
-from _timing import Timing, print_table, run_command, take_turns, verdict
+from _timing import Timing, print_table, run_commands, take_turns, verdict
 
 from livetag.audio.reader import AudioReader
 from livetag.audio.resample import Resampler
@@ -34,7 +34,7 @@ from livetag.scan.job import Job
 from livetag.scan.listing import list_recordings
 from livetag.schema import Config
 from livetag.text import counted
-from livetag.yamnet.classifier import BATCH_PATCHES, _Network
+from livetag.yamnet.classifier import BATCH_PATCHES
 from livetag.yamnet.compile import obtain_model
 from livetag.yamnet.features import PatchStream
 from livetag.yamnet.layers import FIRST_FILTERS, SEPARABLE_LAYERS
@@ -44,10 +44,8 @@ from livetag.yamnet.runtime import load_classifier
 
 PIECES = 12
 WORKERS = 2
-BATCH = 32  # of the network alone, on LiteRT
 SPEED_GOALS = {"16 kHz WAV": 1_000.0, "16 kHz FLAC": 800.0, "44.1 kHz Ogg": 300.0}
 LIMIT_GOAL = 1.4
-BLOCK_SECONDS = 7.68
 LIVETAG = Path(sys.executable).parent / "livetag"
 
 _MATRIX_PRODUCT = """
@@ -83,7 +81,7 @@ def scan(paths: Sequence[Path], folder: Path, workers: int, precision: Precision
     """Run the command on recordings, from its start to its end."""
     out = str(folder / "events.csv")
     options = "--workers", str(workers), "--precision", precision, "--force"
-    return run_command(LIVETAG, "scan", *paths, "-o", out, *options)
+    return run_commands([LIVETAG, "scan", *paths, "-o", out, *options])
 
 
 def speeds(archive: dict[str, list[Path]], folder: Path, precision: Precision) -> None:
@@ -118,7 +116,6 @@ def profile(form: str, parts: "Parts", rounds: int) -> None:
         "log-mel": per_window.pop("its FFTs alone"),
         "network": matrix_ms,
     }
-    alone = per_window.pop("network alone")
     per_window["levels, events, rows"] = whole - sum(per_window.values())
     print(f"\nOne worker, {form}, {parts.precision}: CPU of a window, medians of {rounds} rounds\n")
     print_table(
@@ -128,9 +125,7 @@ def profile(form: str, parts: "Parts", rounds: int) -> None:
             for name, ms in {"whole": whole, **per_window}.items()
         ],
     )
-    batch = parts.batch
-    print(f"network alone, batch of {batch}: {alone:.3f} ms; whole / that: {whole / alone:.2f}")
-    print(f"network in batches as scanned / batch of {batch}: {network / alone:.2f}")
+    print(f"whole / network: {whole / network:.2f}")
     verdict("whole / matrix-product limit", whole / matrix_ms, LIMIT_GOAL)
 
 
@@ -149,10 +144,6 @@ class Parts:
         model = obtain_model(None, cache_dir(), lambda *_: None, print, precision)
         self._classifier = load_classifier(model.content, precision)
         self._analyst = Analyst(Job("events", "csv", Config(), ""), self._classifier)
-        self._network: Callable[[list[FloatArray]], object] = self._classifier.many
-        self.batch = BATCH_PATCHES
-        if precision != "bfloat16":
-            self._network, self.batch = _Network(model.content, BATCH), BATCH
         self._params = Params()
         self._blocks = self._decoded()
         self._rate_hz = AudioReader(path).rate_hz
@@ -169,18 +160,18 @@ class Parts:
             "soxr, all at once": self._resample_at_once,
             "log-mel": self._log_mel,
             "its FFTs alone": self._transform,
-            "network": lambda: self._in_batches(self._classifier.many, BATCH_PATCHES),
-            "network alone": lambda: self._in_batches(self._network, self.batch),
+            "network": self._score,
         }
 
     def _decoded(self) -> list[FloatArray]:
         with AudioReader(self._path) as reader:
-            return list(reader.blocks(round(reader.rate_hz * BLOCK_SECONDS)))
+            return list(reader.blocks(round(reader.rate_hz * self._analyst.block_seconds)))
 
     def _decode_at_once(self) -> object:
         import soundfile
 
-        return soundfile.read(self._path, dtype="float32")
+        with soundfile.SoundFile(self._path) as file:
+            return file.read(dtype="int16" if file.subtype == "PCM_16" else "float32")
 
     def _resample(self) -> list[FloatArray]:
         resampler = Resampler(self._rate_hz, self._params.sample_rate_hz)
@@ -200,10 +191,9 @@ class Parts:
         for _ in range(self.windows * self._params.patch_hop_frames // len(frames)):
             np.fft.rfft(frames, norm="forward")
 
-    def _in_batches(self, score: Callable[[list[FloatArray]], object], size: int) -> None:
-        whole = self.windows - self.windows % size
-        for first in range(0, whole, size):
-            score(self._patches[first : first + size])
+    def _score(self) -> None:
+        for first in range(0, self.windows, BATCH_PATCHES):
+            self._classifier.many(self._patches[first : first + BATCH_PATCHES])
 
 
 def multiplications() -> float:

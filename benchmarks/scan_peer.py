@@ -14,7 +14,6 @@ have to be in livetag's cache (`livetag scan` with each `--precision`, where Ten
 
 import argparse
 import importlib.util
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -22,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from _archive import PIECE_SECONDS, write_archive
-from _timing import children_cpu_s, print_table, run_command, take_turns
+from _timing import Timing, print_table, run_commands, take_turns
 
 from livetag.yamnet.precision import PRECISIONS, Precision
 
@@ -62,7 +61,7 @@ def main() -> None:
             "TensorFlow is installed here, which MediaPipe imports: it would start 2.5 s later"
         )
     with tempfile.TemporaryDirectory() as name:
-        cases: dict[str, Callable[[list[Path]], None]] = {
+        cases: dict[str, Callable[[list[Path]], Timing]] = {
             "MediaPipe": partial(peer, options.model),
             "livetag scan": partial(scan, Path(name), "0.48", "float32"),
         }
@@ -74,11 +73,11 @@ def main() -> None:
 
 
 def compare(
-    form: str, paths: list[Path], cases: Mapping[str, Callable[[list[Path]], None]], rounds: int
+    form: str, paths: list[Path], cases: Mapping[str, Callable[[list[Path]], Timing]], rounds: int
 ) -> None:
     short = {f"{name} on less": partial(case, paths[:LESS]) for name, case in cases.items()}
     whole = {name: partial(case, paths) for name, case in cases.items()}
-    timings = take_turns(whole | short, rounds, cpu_clock=children_cpu_s, warm_up=1)
+    timings = take_turns(whole | short, rounds, warm_up=1)
     seconds = PIECE_SECONDS * len(paths)
     rows: list[tuple[str, tuple[float, ...], tuple[float, ...]]] = []
     for name in cases:
@@ -95,25 +94,17 @@ def compare(
     print(f"goal: {GOAL:g} x MediaPipe")
 
 
-def peer(model: Path, paths: list[Path]) -> None:
+def peer(model: Path, paths: list[Path]) -> Timing:
     """MediaPipe on all files, shared among its processes."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", _PEER, str(model), *map(str, paths[first::WORKERS])],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        for first in range(WORKERS)
-    ]
-    codes = [process.wait() for process in processes]
-    if any(codes):
-        sys.exit("MediaPipe failed")
+    command = [sys.executable, "-c", _PEER, str(model)]
+    shares = [map(str, paths[first::WORKERS]) for first in range(WORKERS)]
+    return run_commands(*([*command, *share] for share in shares))
 
 
-def scan(folder: Path, hop: str, precision: Precision, paths: list[Path]) -> None:
+def scan(folder: Path, hop: str, precision: Precision, paths: list[Path]) -> Timing:
     out = str(folder / "events.csv")
     options = "--hop", hop, "--precision", precision, "--workers", str(WORKERS), "--force"
-    run_command(LIVETAG, "scan", *paths, "-o", out, *options)
+    return run_commands([LIVETAG, "scan", *paths, "-o", out, *options])
 
 
 if __name__ == "__main__":

@@ -12,11 +12,11 @@ from livetag.audio.resample import Resampler
 from livetag.audio.samples import SampleReader
 from livetag.errors import InputError
 from livetag.events import FloatArray, best
-from livetag.yamnet.classifier import Classifier, predicted
+from livetag.yamnet.classifier import BATCH_PATCHES, Classifier, predicted
 from livetag.yamnet.features import PatchStream
 from livetag.yamnet.params import Params
 
-_BLOCK_SECONDS = 15.36  # 32 usual hops: a full batch of windows
+_BLOCK_SECONDS = BATCH_PATCHES * Params().patch_hop_seconds  # a full batch of usual windows
 
 
 @dataclass(frozen=True, slots=True)

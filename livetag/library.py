@@ -36,7 +36,7 @@ from livetag.yamnet.compile import CompiledModel, obtain_model
 from livetag.yamnet.labels import Label, class_map
 from livetag.yamnet.params import Params
 from livetag.yamnet.precision import PRECISIONS, Precision
-from livetag.yamnet.runtime import load_classifier
+from livetag.yamnet.runtime import check_runs, load_classifier
 
 __all__ = [
     "Classification",
@@ -200,6 +200,7 @@ def load(weights: str | Path | None = None, *, precision: Precision = "float32")
     """
     if precision not in PRECISIONS:
         raise UsageError(f"precision: {precision!r} is none of {', '.join(PRECISIONS)}")
+    check_runs(precision)
     named = None if weights is None else Path(weights)
     model = obtain_model(named, cache_dir(), lambda *_: None, lambda _: None, precision)
     return Tagger(model, precision)

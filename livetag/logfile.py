@@ -142,10 +142,12 @@ class LogFile:
         self._newest = at
 
     def _is_full_for(self, length: int) -> bool:
-        if self.max_megabytes is None:
+        most = self.max_megabytes  # another thread may change it
+        if most is None:
             return False
-        size, most = self._file.size, self.max_megabytes * _BYTES_PER_MEGABYTE
-        return size > len(_header_line(self._format)) and size + length > most
+        size = self._file.size
+        header = len(_header_line(self._format))
+        return size > header and size + length > most * _BYTES_PER_MEGABYTE
 
     def _begin(self, base: Path, number: int | None = None) -> None:
         """Go on in the folder of a base: with the last file there, or that of a number."""

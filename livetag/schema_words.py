@@ -50,6 +50,8 @@ def _short(value: Any) -> str:
             return repr(f"{value[:_MOST_CHARACTERS]}..." if cut else value)
         case Sequence():
             return f"a list of {len(value):,}"
+        case int() if abs(value) >= 10**_MOST_CHARACTERS:
+            return "a number of very many digits"
     return str(value)[:_MOST_CHARACTERS]
 
 

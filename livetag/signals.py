@@ -21,6 +21,12 @@ _OUTPUT_IN_BACKGROUND: int | None = getattr(signal, "SIGTTOU", None)
 _TERMINAL = "/dev/tty"  # POSIX's name for that which may send signals
 
 
+def interrupt_when_hung_up() -> None:
+    """Let a terminal that goes interrupt, as Ctrl-C does; but not where `nohup` has it ignored."""
+    if HANG_UP is not None and signal.getsignal(HANG_UP) == signal.SIG_DFL:
+        signal.signal(HANG_UP, signal.default_int_handler)
+
+
 class Signals:
     """What signals have asked for, and nobody has done yet. For the main thread alone."""
 

@@ -30,17 +30,19 @@ RATE_HZ = 16_000
 for _name in [name for name in os.environ if name.startswith("LIVETAG_")]:
     if _name != "LIVETAG_CACHE_DIR":  # the settings of whoever runs the tests are not tested
         del os.environ[_name]
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # in a script's background; commands inherit it
+# Ignored in a script's background, or by nohup; commands inherit it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 os.environ["LIVETAG_CACHE_DIR"] = str(cache_dir())  # the model, also for tests with another HOME
 
 
 @pytest.fixture(autouse=True)
 def signals_as_before() -> Iterator[None]:
     """A command that is run in this process leaves signals ignored: others would inherit that."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+    before = {number: signal.getsignal(number) for number in numbers}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

@@ -181,6 +181,7 @@ def test_a_preset_alerts_on_what_somebody_would_want_to_know(
         ('threshold = "0.4"', ["threshold", "is not a number"]),
         ("threshold = 1.01", ["threshold", "is not a number above 0 and at most 1"]),
         ("threshold = 0", ["threshold", "0 is not a number above 0 and at most"]),
+        ("threshold = 0x" + 5_000 * "f", ["threshold", "a number of very many digits is not"]),
         ("threshold = nan", ["threshold"]),
         ("top = 0", ["top", "0 is not a whole number from 1 to "]),
         ("top = 2.5", ["top", "is not a whole number from 1 to "]),

@@ -10,7 +10,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 
+import livetag
+from livetag.cli import main
 from livetag.errors import ModelError, UsageError
 from livetag.yamnet import openvino
 from livetag.yamnet.compile import CompiledModel
@@ -32,6 +35,24 @@ def test_without_openvino_the_extra_is_named(
     ):
         with pytest.raises(UsageError, match=r"pip install 'livetag\[bfloat16\]'"):
             attempt()
+
+
+def test_what_cannot_run_is_seen_before_a_model_is_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setenv("LIVETAG_CACHE_DIR", str(tmp_path / "cache"))
+    sound = tmp_path / "dogs" / "sound.wav"
+    sound.parent.mkdir()
+    soundfile.write(sound, np.zeros(16_000), 16_000)
+    (tmp_path / "map.csv").write_text("category,yamnet_labels\ndogs,Dog\n")
+    labelled = "--map", str(tmp_path / "map.csv"), str(tmp_path)
+    for command in (["classify", str(sound)], ["evaluate", *labelled]):
+        assert main([*command, "--precision", "bfloat16"]) == 2
+        assert "pip install 'livetag[bfloat16]'" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="pip install"):
+        livetag.load(precision="bfloat16")
+    assert not (tmp_path / "cache").exists()
 
 
 def test_a_processor_without_bfloat16_is_told_what_runs_on_it(

@@ -338,13 +338,14 @@ def test_a_scan_that_is_killed_goes_on_and_ends_as_one_that_was_not(
     go_on(archive, out, expected)
 
 
-def test_ctrl_c_says_how_to_go_on(
-    archive: Path, expected: bytes, interrupted: Callable[..., Path]
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_and_a_terminal_that_goes_say_how_to_go_on(
+    number: signal.Signals, archive: Path, expected: bytes, interrupted: Callable[..., Path]
 ) -> None:
-    def press(scan: Running) -> None:
-        scan.process.send_signal(signal.SIGINT)
+    def ask(scan: Running) -> None:
+        scan.process.send_signal(number)
 
-    out = interrupted(2, press, 130, f"of {SHORT_ONES + 1} recordings are done; the same command")
+    out = interrupted(2, ask, 130, f"of {SHORT_ONES + 1} recordings are done; the same command")
     assert len(parts(out)) >= 2
     go_on(archive, out, expected)
 

@@ -1,7 +1,9 @@
 """Workers: every task has one report, whatever becomes of the worker that was at it."""
 
+import errno
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from livetag.errors import LivetagError
 from livetag.scan.analysis import Heard, Summary
 from livetag.scan.listing import Recording
 from livetag.scan.pool import Pool
+from livetag.scan.processes import forked
 from livetag.scan.worker import Broken, Done, Failed, Going, Report, Task
 
 
@@ -83,3 +86,40 @@ def test_a_scan_that_cannot_go_on_ends_and_leaves_no_worker() -> None:
     ):
         list(pool.run(tasks("ok", "fails", *(f"ok{at}" for at in range(9)))))
     assert not any(worker.is_alive for worker in pool._workers)
+
+
+def test_workers_are_forked_anew_where_the_process_that_is_forked_has_died() -> None:
+    """As where the system ends it for want of memory, between two workers."""
+    starter = forked()
+    with Pool(work, 1, starter) as pool:
+        assert all(isinstance(one, Done) for one in pool.run(tasks("before")))
+    (server,) = forkservers()
+    os.kill(server, signal.SIGKILL)
+    while Path(f"/proc/{server}/stat").read_text().split()[2] != "Z":  # it is about to end
+        time.sleep(0.01)
+    with Pool(work, 2, starter) as pool:
+        assert all(isinstance(one, Done) for one in pool.run(tasks("after", "later")))
+    assert forkservers() != [server]
+
+
+def forkservers() -> list[int]:
+    """The children of this process that are forked."""
+    told = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text()
+    return [
+        int(child)
+        for child in told.split()
+        if b"forkserver" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
+
+
+def test_where_no_worker_can_be_started_the_scan_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    starter = forked()
+    monkeypatch.setattr(starter.Process, "start", refuse)
+    with (
+        pytest.raises(LivetagError, match="no worker can be started: Resource temporarily"),
+        Pool(work, 1, starter) as pool,
+    ):
+        list(pool.run(tasks("ok")))

@@ -24,11 +24,12 @@ def run(options: argparse.Namespace) -> int:
     from livetag.scan.npz import embeddings_file
     from livetag.yamnet.labels import class_map
     from livetag.yamnet.params import Params
-    from livetag.yamnet.runtime import load_classifier
+    from livetag.yamnet.runtime import check_runs, load_classifier
 
     params = Params(patch_hop_seconds=options.hop)
     form = "json" if options.json else "frames" if options.frames else "text"
     console = stderr()
+    check_runs(options.precision)
     model = ready_model(named_weights(options), console, options.precision)
     classifier = load_classifier(model.content, options.precision)
     printer = PRINTERS[form](sys.stdout, class_map(), options.top)

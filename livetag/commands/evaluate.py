@@ -93,8 +93,9 @@ def _scored(
     from livetag.evaluation.scored import score
     from livetag.evaluation.workers import classify_here, classify_in_processes
     from livetag.yamnet.params import Params
-    from livetag.yamnet.runtime import load_classifier
+    from livetag.yamnet.runtime import check_runs, load_classifier
 
+    check_runs(precision)
     model = ready_model(named_weights(options), console, precision).content
     paths = (clip.path for clip in clips)
     if options.workers and options.workers > 1:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from livetag.scan.job import Job
     from livetag.scan.listing import Recording
+    from livetag.scan.processes import Starter
     from livetag.scan.progress import Tally
     from livetag.scan.scan import Engine
     from livetag.schema import Config
@@ -26,10 +27,14 @@ _SETTINGS = ("config", "patch_hop_seconds", "threshold", "alert", "since", "weig
 
 def run(options: argparse.Namespace) -> int:
     """Scan what is not done yet; exit code 3 where recordings could not be read."""
-    from livetag.scan.processes import prepare
+    from livetag.scan.processes import forked
+    from livetag.signals import interrupt_when_hung_up
 
-    if options.scheduler is None:
-        prepare()  # before this process imports what it needs itself
+    if (options.engine == "dask") != (options.scheduler is not None):
+        raise UsageError("--engine dask needs --scheduler ADDRESS, and nothing else does")
+    interrupt_when_hung_up()
+    # Before this process imports what it needs itself.
+    starter = forked() if options.scheduler is None else None
     from livetag.scan.listing import list_recordings
     from livetag.scan.output import output_at
     from livetag.scan.progress import ProgressBar, Tally
@@ -38,8 +43,6 @@ def run(options: argparse.Namespace) -> int:
 
     console = stderr()
     tell = partial(say, console)
-    if (options.engine == "dask") != (options.scheduler is not None):
-        raise UsageError("--engine dask needs --scheduler ADDRESS, and nothing else does")
     config = _config(options, tell)
     if options.scheduler is None:
         check_runs(options.precision)
@@ -54,7 +57,10 @@ def run(options: argparse.Namespace) -> int:
         if scan.done:
             tell(f"{counted(scan.done, 'recording')} of {len(recordings):,} are done already")
         try:
-            with ProgressBar(console, scan.left) as bar, _engine(options, job, model) as engine:
+            with (
+                ProgressBar(console, scan.left) as bar,
+                _engine(options, job, model, starter) as engine,
+            ):
                 for report in scan.run(engine):
                     tally.count(report)
                     bar.show(report, tally)
@@ -104,13 +110,14 @@ def _check_reach(paths: list[str]) -> None:
 
 
 def _engine(
-    options: argparse.Namespace, job: "Job", model: "CompiledModel"
+    options: argparse.Namespace, job: "Job", model: "CompiledModel", starter: "Starter | None"
 ) -> "AbstractContextManager[Engine]":
     from livetag.scan.pool import Pool, default_workers
     from livetag.scan.worker import RecordingWork
 
     if options.scheduler is None:
-        return Pool(RecordingWork(job, model.path), options.workers or default_workers())
+        workers = options.workers or default_workers()
+        return Pool(RecordingWork(job, model.path), workers, starter)
     from livetag.scan.cluster import Cluster
 
     return Cluster(RecordingWork(job, model.content), options.scheduler)

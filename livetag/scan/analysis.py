@@ -77,12 +77,12 @@ class Analyst:
     def _items(self, recording: Recording) -> Iterator[Item]:
         detector = Detector(self._rules, self._params)
         with local_copy(recording.path) as path, open_ahead(path) as reader:
-            chunks = reader.blocks(max(1, round(reader.rate_hz * self._block_seconds)))
+            chunks = reader.blocks(max(1, round(reader.rate_hz * self.block_seconds)))
             blocks = numbered(chunks, self._job.began or 0.0)
             yield from analyze(blocks, reader.rate_hz, self._classifier, detector, self._params)
 
     @property
-    def _block_seconds(self) -> float:
+    def block_seconds(self) -> float:
         """Of audio read at once: what makes a whole number of full batches, if that is possible."""
         batch_seconds = BATCH_PATCHES * self._params.patch_hop_seconds
         batches = max(1, -(-_LEAST_BLOCK_SECONDS // batch_seconds))

@@ -9,7 +9,8 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from livetag.scan.processes import interrupts_held, prepare
+from livetag.errors import LivetagError
+from livetag.scan.processes import interrupts_held, new_pythons
 from livetag.scan.worker import Broken, Failed, Going, Report, Task, Work, serve
 
 if TYPE_CHECKING:
@@ -30,13 +31,15 @@ def default_workers() -> int:
 class Pool:
     """Hands tasks to workers. A context manager: left, no worker is there any more.
 
-    A worker that dies takes with it the recording that it was at, and nothing else.
+    A worker that dies takes with it the recording that it was at, and nothing else. Where the
+    process dies that they are forked from, all of them count as dead.
     """
 
-    def __init__(self, work: Work, workers: int) -> None:
+    def __init__(self, work: Work, workers: int, starter: "Starter | None" = None) -> None:
+        """`starter`: of `livetag.scan.processes`; by default, what starts new Pythons."""
         self._work = work
         self._most = workers
-        self._context = prepare()
+        self._starter = starter or new_pythons()
         self._workers: list[_Worker] = []
 
     def __enter__(self) -> Self:
@@ -72,11 +75,18 @@ class Pool:
             while waiting:
                 free = [worker for worker in self._workers if len(worker.tasks) < most]
                 if most == 1 and not free and len(self._workers) < self._most:
-                    free.append(_Worker(self._work, self._context))
+                    free.append(self._new_worker())
                     self._workers.append(free[0])
                 if not free:
                     break
                 free[0].give(waiting.popleft())
+
+    def _new_worker(self) -> "_Worker":
+        try:
+            return _Worker(self._work, self._starter)
+        except (EOFError, OSError) as error:
+            reason = getattr(error, "strerror", None) or "the system ended it at once"
+            raise LivetagError(f"no worker can be started: {reason}") from error
 
     def _take(self, worker: "_Worker", waiting: deque[Task]) -> Iterator[Report]:
         """What a worker tells, its death included."""
@@ -97,15 +107,21 @@ class Pool:
 class _Worker:
     """A worker's process, and the tasks it has been given and has not done."""
 
-    def __init__(self, work: Work, context: "Starter") -> None:
-        self._pipe, theirs = context.Pipe()
+    def __init__(self, work: Work, starter: "Starter") -> None:
+        self._pipe, theirs = starter.Pipe()
         self.tasks: deque[Task] = deque()
-        self._process: BaseProcess = context.Process(
+        self._process: BaseProcess = starter.Process(
             target=serve, args=(theirs, work), name="livetag scan", daemon=True
         )
+        try:
+            self._start()
+        except (EOFError, OSError):  # the process that is forked is gone: there will be another
+            self._start()
+        theirs.close()
+
+    def _start(self) -> None:
         with interrupts_held():
             self._process.start()
-        theirs.close()
 
     @property
     def ends(self) -> tuple[Connection | int, ...]:

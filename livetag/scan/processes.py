@@ -1,8 +1,9 @@
 """How the processes of workers are started.
 
-On Linux they are forked from a process that has imported what they need and done nothing else, so
-that each is at work at once. Elsewhere libraries of the system do not bear to be forked, and each
-worker is a new Python.
+The command's are forked, on Linux, from a process that has imported most of what they need and done
+nothing else, so that each is at work at once. Elsewhere libraries of the system do not bear to be
+forked; and a program that uses the library may have such a process of its own, with other imports.
+There, each worker is a new Python.
 """
 
 import contextlib
@@ -10,7 +11,6 @@ import multiprocessing
 import signal
 import sys
 from collections.abc import Iterator
-from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     Starter = ForkServerContext | SpawnContext
 
 
-@cache
-def prepare() -> "Starter":
-    """What starts workers.
+def new_pythons() -> "SpawnContext":
+    """What starts workers that have nothing in common with this process."""
+    return multiprocessing.get_context("spawn")
+
+
+def forked() -> "Starter":
+    """What starts workers by forking.
 
     The process that is to be forked begins to import, while this one goes on. Where it has no place
     for its socket, whose path may have 107 bytes, workers are started without it.
@@ -34,7 +38,7 @@ def prepare() -> "Starter":
         with contextlib.suppress(OSError), interrupts_held():
             ensure_running()
             return context
-    return multiprocessing.get_context("spawn")
+    return new_pythons()
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from livetag.errors import InputError, LivetagError
+from livetag.errors import InputError, LivetagError, ModelError
 from livetag.scan.analysis import Analyst, Heard, Summary
 from livetag.scan.job import Job
 from livetag.scan.listing import Recording
@@ -112,8 +112,13 @@ class RecordingWork:
             written.unlink(missing_ok=True)
 
     def _classifier(self) -> Classifier:
-        model = self._model
-        content = model if isinstance(model, bytes) else model.read_bytes()
+        content = self._model
+        if isinstance(content, Path):
+            try:
+                content = content.read_bytes()
+            except OSError as error:
+                reason = error.strerror or error
+                raise ModelError(f"{error.filename} cannot be read: {reason}") from error
         return load_classifier(content, self._job.precision)
 
 

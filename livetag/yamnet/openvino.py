@@ -76,7 +76,7 @@ def check_usable() -> None:
 
 def _linux_says_bfloat16() -> bool:
     try:
-        return "bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8")  # as avx512_bf16
+        return "avx512_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return False
 
