@@ -1,7 +1,9 @@
 """Where results go: whose the folder is, what is done already, and what becomes of parts."""
 
+import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ JOB = Job("events", "csv", Config(), "model")
 OTHER = Job("events", "csv", Config(threshold=0.5), "other")
 FORCED = Job("events", "csv", Config(threshold=0.5), "other", replace=True)
 ONE, TWO = Recording("x/1.wav", "x/1.wav", "1.wav", 10, 1), Recording("2.wav", "2.wav", "2.wav")
+DAMAGED_NOTES = (b"", b"{", b"\xff", b"[]", b'{"recordings": null}', b'{"recordings": [1]}')
 HEADER = "file,start_s,end_s\n"
 Make = Callable[[Path, Job], Output]
 
@@ -145,6 +148,10 @@ def test_a_scan_that_is_killed_while_parts_go_is_one_that_goes_on(
             output.finish([ONE, TWO], whole=True)
         monkeypatch.undo()
     again = FileOutput(tmp_path / "out.csv", JOB)
+    with pytest.raises(UsageError, match=r"out\.csv (holds what is heard in 2|is there already)"):
+        again.check([ONE])
+    if removed == 3:  # nothing was left to do
+        return
     again.check([ONE, TWO])
     with again.open() as begun:
         assert begun
@@ -193,7 +200,53 @@ def test_a_file_with_some_recordings_is_not_replaced_by_one_without_them(tmp_pat
     forced = FileOutput(tmp_path / "out.csv", FORCED)
     forced.check([ONE])
     with forced.open():
-        FileOutput(tmp_path / "out.csv", JOB).check([ONE])  # it is another scan's now
+        pass  # it ends before it has merged anything
+    with pytest.raises(UsageError, match=r"out\.csv is there already: --force replaces it"):
+        FileOutput(tmp_path / "out.csv", JOB).check([ONE, TWO])
+
+
+@pytest.mark.parametrize("note", DAMAGED_NOTES)
+def test_a_file_whose_note_is_damaged_is_not_replaced(note: bytes, tmp_path: Path) -> None:
+    output = FileOutput(tmp_path / "out.csv", JOB)
+    with output.open():
+        finish_one(output, ONE)
+        output.finish([ONE], whole=False)
+    (output.state / "merged.json").write_bytes(note)
+    with pytest.raises(UsageError, match=r"out\.csv is .* is damaged: .* let --force replace it"):
+        FileOutput(tmp_path / "out.csv", JOB).check([ONE])
+    forced = FileOutput(tmp_path / "out.csv", replace(JOB, replace=True))
+    forced.check([ONE])
+    with forced.open() as begun:
+        assert begun
+        forced.finish([ONE], whole=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_what_a_file_holds_is_on_the_disk_before_the_file_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.csv"
+    output = FileOutput(out, JOB)
+    synced: list[tuple[str, bool]] = []
+
+    def sync_file(descriptor: int) -> None:
+        size = os.fstat(descriptor).st_size
+        synced.append((Path(f"/proc/self/fd/{descriptor}").readlink().name, size > 0))
+
+    with output.open():
+        finish_one(output, ONE)
+        monkeypatch.setattr("livetag.scan.folder.sync_file", sync_file)
+        monkeypatch.setattr(
+            "livetag.scan.folder.sync_folder",
+            lambda folder: synced.append((folder.name, out.exists())),
+        )
+        output.finish([ONE], whole=False)
+    assert synced == [
+        ("merged.csv", True),
+        ("merged.json", True),
+        ("out.csv.parts", False),
+        (tmp_path.name, True),
+    ]
 
 
 def test_a_result_that_is_there_is_replaced_if_asked_for(tmp_path: Path) -> None:
