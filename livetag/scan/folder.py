@@ -13,7 +13,7 @@ folder in it knows which of them are of this job.
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -69,10 +69,11 @@ class Output(Protocol):
         """An empty file that says that it is there; None where its name says it."""
         ...
 
-    def finish(self, recordings: Sequence[Recording], whole: bool) -> None:
+    def finish(self, recordings: Sequence[Recording], unread: Mapping[str, str]) -> None:
         """All results that there can be are there, those of these recordings: in their order.
 
-        `whole`: no recording is left that another try may read.
+        `unread`: why the others, which another try may read, have none, by their names. Raises
+        `InputError` where the output would lose what it holds of one of them.
         """
         ...
 
@@ -117,8 +118,8 @@ class FileOutput(_LocalOutput, MergedFile):
     def mark(self, recording: Recording) -> None:
         """The part's name says it."""
 
-    def finish(self, recordings: Sequence[Recording], whole: bool) -> None:
-        self.merge(recordings, whole)
+    def finish(self, recordings: Sequence[Recording], unread: Mapping[str, str]) -> None:
+        self.merge(recordings, unread)
 
     def _is_there(self) -> bool:
         return self._path.exists()
@@ -174,7 +175,7 @@ class FolderOutput(_LocalOutput):
     def has(self, recording: Recording) -> bool:
         return self.mark(recording).exists() and _is_whole(self.result(recording))
 
-    def finish(self, recordings: Sequence[Recording], whole: bool) -> None:
+    def finish(self, recordings: Sequence[Recording], unread: Mapping[str, str]) -> None:
         """Each result is where it belongs."""
 
     def mark(self, recording: Recording) -> Path:

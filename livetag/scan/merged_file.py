@@ -7,14 +7,14 @@ parts are of.
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from livetag.errors import UsageError
+from livetag.errors import InputError, UsageError
 from livetag.scan.listing import Recording
-from livetag.text import counted
+from livetag.text import counted, printable
 
 JOB, MERGED = "job.json", "merged.json"
 _RECORDINGS = "recordings"
@@ -64,14 +64,33 @@ class MergedFile(ABC):
                 "cannot be read: name another output, or let --force replace it"
             )
 
-    def merge(self, recordings: Sequence[Recording], whole: bool) -> None:
-        """Have the file hold the parts of these recordings; where that is all, they go."""
+    def merge(self, recordings: Sequence[Recording], unread: Mapping[str, str]) -> None:
+        """Have the file hold the parts of these recordings; where none is unread, they go.
+
+        `unread`: why the others have no part, by their names. Raises `InputError` where the file
+        would lose something; it stays as it is.
+        """
+        self._check_kept(recordings, unread)
         with self._merged(recordings) as merged:
             names = [recording.name for recording in recordings]
             self._write(MERGED, as_note({_RECORDINGS: names}))
             self._put(merged)
-        if whole:
+        if not unread:
             self._remove_parts()
+
+    def _check_kept(self, recordings: Sequence[Recording], unread: Mapping[str, str]) -> None:
+        """As `check_replaceable`, now that it is known what could be read."""
+        if self._replace or not self._is_there():
+            return
+        names = {recording.name for recording in recordings}
+        lost = [name for name in self._held() if name not in names]
+        if lost:
+            reasons = "\n".join(printable(reason) for reason in unread.values())
+            raise InputError(
+                f"{self._called} stays as it is: it holds what was heard in {_first(lost)}, of "
+                "which there is nothing now. The same command goes on when all can be read; "
+                f"--force replaces it\n{reasons}"
+            )
 
     def _held(self) -> list[str]:
         """The names of the recordings that the file holds. Raises `UsageError`."""

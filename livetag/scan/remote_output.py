@@ -6,7 +6,7 @@ Nothing there keeps two scans apart: object stores have no locks.
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from livetag.errors import LivetagError
@@ -81,10 +81,10 @@ class RemoteOutput(MergedFile):
         """The address of an empty file that says that it is there; None where its name says it."""
         return None if self._is_file else self._in_state(recording)
 
-    def finish(self, recordings: Sequence[Recording], whole: bool) -> None:
+    def finish(self, recordings: Sequence[Recording], unread: Mapping[str, str]) -> None:
         """Merge the parts, here; then they go, unless another try may add to them."""
         if self._is_file:
-            self.merge(recordings, whole)
+            self.merge(recordings, unread)
 
     def _is_there(self) -> bool:
         return bool(self._system.exists(self._path))
