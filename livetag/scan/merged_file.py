@@ -88,7 +88,7 @@ class MergedFile(ABC):
             reasons = "\n".join(printable(reason) for reason in unread.values())
             raise InputError(
                 f"{self._called} stays as it is: it holds what was heard in {_first(lost)}, of "
-                "which there is nothing now. The same command goes on when all can be read; "
+                "which there is nothing now. The same command goes on when that can be read; "
                 f"--force replaces it\n{reasons}"
             )
 
