@@ -162,9 +162,11 @@ class Tagger:
 
         `paths`: recordings, folders, patterns. `output`: a .csv, .jsonl, .parquet or .npz, or a
         folder. `product`: `events`, `windows` with scores from `floor` on, or `embeddings`. A scan
-        that was stopped, or could not read all, goes on with the same call; `replace`: it begins
-        anew. Raises `UsageError`, `InputError` where there is nothing to scan, and `LivetagError`
-        where it cannot be written.
+        that was stopped, or could not read all, goes on with the same call. `replace`: results
+        that are there are replaced, and those of another job; a scan of the same job goes on.
+        Raises `UsageError`, `InputError` where there is nothing to scan, or where a file would lose
+        what it holds of a recording that is broken now, and `LivetagError` where it cannot be
+        written.
 
         The processes import the program that calls this: let its own work begin below
         `if __name__ == "__main__":`.

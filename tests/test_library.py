@@ -195,6 +195,10 @@ def test_a_scan_writes_what_the_command_does_and_tells_what_is_broken(
         livetag.UsageError, match=r"ours\.csv holds what is heard in .*1\.wav, which"
     ):
         tagger.scan([tmp_path / "archive" / "2.wav"], tmp_path / "ours.csv")
+    (part,) = (tmp_path / "ours.csv.parts").glob("*/*.csv")
+    before = part.stat()
+    tagger.scan([tmp_path / "archive"], tmp_path / "ours.csv", workers=1, replace=True)
+    assert (part.stat().st_ino, part.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     yard(tmp_path / "archive" / "2.wav")
     assert tagger.scan([tmp_path / "archive"], tmp_path / "ours.csv").done == 2
     with pytest.raises(livetag.UsageError, match="is there already"):

@@ -53,6 +53,7 @@ FLOORS = {
     "livetag.recording_options": 1,
     "livetag.resources": 1,
     "livetag.scan.listing": 2,
+    "livetag.scan.merged_file": 3,
     "livetag.service_file": 1,
     "livetag.evaluation.metrics": 1,
     "livetag.evaluation.tables": 1,

@@ -244,6 +244,30 @@ def test_what_was_broken_is_tried_again_by_the_same_command(
     assert not (tmp_path / f"{name}.parts").exists()
 
 
+def test_an_output_file_keeps_what_was_heard_in_a_recording_that_is_cut_now(
+    archive: Path, demo: FloatArray, tmp_path: Path
+) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    whole = (archive / "site 1/4.flac").read_bytes()
+    (source / "a.flac").write_bytes(whole)
+    soundfile.write(source / "b.wav", demo[: 5 * RATE_HZ], RATE_HZ)
+    (source / "c.wav").write_text("no audio")
+    out = tmp_path / "events.csv"
+    scanned(source, out, code=3)
+    before = out.read_bytes()
+    (source / "a.flac").write_bytes(whole[:20_000])
+    said = scanned(source, out, code=3)
+    assert f"{out} stays as it is: it holds what was heard in {source / 'a.flac'}," in said
+    assert [line for line in said.splitlines() if "c.wav" in line]
+    assert out.read_bytes() == before
+    (source / "a.flac").write_bytes(whole)
+    soundfile.write(source / "c.wav", demo[: 3 * RATE_HZ], RATE_HZ)
+    scanned(source, out)
+    scanned(source, tmp_path / "through.csv")
+    assert out.read_bytes() == (tmp_path / "through.csv").read_bytes()
+
+
 def test_an_output_that_is_there_is_no_output_unless_it_is_forced(
     archive: Path, tmp_path: Path
 ) -> None:

@@ -236,7 +236,7 @@ def test_a_remote_output_knows_what_it_has(name: str, bucket: str, tmp_path: Pat
     with again.open() as begun:
         assert begun
         assert [again.has(one) for one in recordings] == [True, True, False]
-        again.finish([second, first], whole=False)
+        again.finish([second, first], unread={"3.ogg": "it is lost"})
     again = RemoteOutput(address, JOB)
     if name == "out.csv":
         with pytest.raises(UsageError, match=r"holds what is heard in memory://\S*2\.flac, which"):
@@ -245,7 +245,7 @@ def test_a_remote_output_knows_what_it_has(name: str, bucket: str, tmp_path: Pat
     with again.open() as begun:
         assert begun
         assert [again.has(one) for one in recordings] == [True, True, False]
-        again.finish([second, first], whole=True)
+        again.finish([second, first], unread={})
     memory = fsspec.filesystem("memory")
     if name == "out.csv":
         header, *rows = memory.cat_file(f"/bucket/{name}").decode().splitlines()
@@ -258,3 +258,76 @@ def test_a_remote_output_knows_what_it_has(name: str, bucket: str, tmp_path: Pat
         assert memory.cat_file(f"/bucket/{name}/1.wav.csv") == b"header\n1.wav\n"
         with RemoteOutput(address, FORCED).open() as begun:
             assert not begun
+
+
+def merged_at(
+    address: str, recordings: list[Recording], folder: Path, unread: dict[str, str]
+) -> None:
+    """Have an output file of the results of recordings."""
+    output = RemoteOutput(address, JOB)
+    output.check(recordings)
+    with output.open():
+        for one in recordings:
+            (folder / "written").write_text(f"header\n{one.place}\n")
+            put(folder / "written", output.result(one))
+        output.finish(recordings, unread)
+
+
+@pytest.mark.parametrize("removed", range(4))
+def test_a_scan_that_is_killed_while_parts_go_loses_nothing_at_an_address(
+    removed: int, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recordings = list_recordings([f"{bucket}/a"])[:2]
+    memory = fsspec.filesystem("memory")
+    left = [removed]
+    plain = memory.rm_file
+
+    def killed(path: str) -> None:
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        plain(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(memory, "mv", memory.cp_file)  # as that removes, too
+        patch.setattr(memory, "rm_file", killed)
+        with pytest.raises(KeyboardInterrupt):
+            merged_at(f"{bucket}/out.csv", recordings, tmp_path, unread={})
+    again = RemoteOutput(f"{bucket}/out.csv", JOB)
+    with pytest.raises(UsageError, match=r"out\.csv (holds what is heard in|is there already)"):
+        again.check(recordings[:1])
+    if removed < 3:
+        again.check(recordings)
+
+
+@pytest.mark.parametrize(
+    "note", [b"", b"{", b"\xff", b"[]", b'{"recordings": null}', b'{"recordings": [1]}']
+)
+def test_a_damaged_note_at_an_address_is_an_error_that_says_what_to_do(
+    note: bytes, bucket: str, tmp_path: Path
+) -> None:
+    recordings = list_recordings([f"{bucket}/a"])
+    merged_at(f"{bucket}/out.csv", recordings, tmp_path, unread={"4.wav": "it is lost"})
+    memory = fsspec.filesystem("memory")
+    memory.pipe_file("/bucket/out.csv.parts/merged.json", note)
+    again = RemoteOutput(f"{bucket}/out.csv", JOB)
+    with pytest.raises(UsageError, match=r"out\.csv is .* is damaged: .* let --force replace it"):
+        again.check(recordings)
+    memory.pipe_file("/bucket/out.csv.parts/job.json", note)
+    with pytest.raises(UsageError, match=r"differs in .* or let --force"), again.open():
+        pytest.fail("it was opened")
+
+
+def test_a_file_at_an_address_keeps_what_it_holds_of_a_recording_that_is_broken_now(
+    bucket: str, tmp_path: Path
+) -> None:
+    recordings = list_recordings([f"{bucket}/a"])[:2]
+    merged_at(f"{bucket}/out.csv", recordings, tmp_path, unread={"4.wav": "it is lost"})
+    memory = fsspec.filesystem("memory")
+    before = memory.cat_file("/bucket/out.csv")
+    again = RemoteOutput(f"{bucket}/out.csv", JOB)
+    again.check(recordings)
+    with again.open(), pytest.raises(InputError, match=r"(?s)out\.csv stays as it .*\nit is cut"):
+        again.finish(recordings[:1], unread={recordings[1].name: "it is cut"})
+    assert memory.cat_file("/bucket/out.csv") == before
+    assert memory.exists("/bucket/out.csv.parts/merged.json")

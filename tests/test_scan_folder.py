@@ -1,12 +1,14 @@
 """Where results go: whose the folder is, what is done already, and what becomes of parts."""
 
+import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from livetag.errors import LivetagError, UsageError
+from livetag.errors import InputError, LivetagError, UsageError
 from livetag.scan.folder import FileOutput, FolderOutput, Output
 from livetag.scan.job import Job
 from livetag.scan.listing import Recording
@@ -17,6 +19,8 @@ JOB = Job("events", "csv", Config(), "model")
 OTHER = Job("events", "csv", Config(threshold=0.5), "other")
 FORCED = Job("events", "csv", Config(threshold=0.5), "other", replace=True)
 ONE, TWO = Recording("x/1.wav", "x/1.wav", "1.wav", 10, 1), Recording("2.wav", "2.wav", "2.wav")
+DAMAGED_NOTES = (b"", b"{", b"\xff", b"[]", b'{"recordings": null}', b'{"recordings": [1]}')
+TWO_IS_UNREAD = {TWO.name: "2.wav cannot be read: it is text"}
 HEADER = "file,start_s,end_s\n"
 Make = Callable[[Path, Job], Output]
 
@@ -116,7 +120,7 @@ def test_parts_are_merged_in_order_and_go(tmp_path: Path) -> None:
     with output.open():
         finish_one(output, ONE)
         finish_one(output, TWO)
-        output.finish([TWO, ONE], whole=True)
+        output.finish([TWO, ONE], unread={})
     header, *rows = (tmp_path / "out.csv").read_text().splitlines()
     assert header.startswith("file,start_s,end_s,index")
     assert rows == ["2.wav,0,1", "x/1.wav,0,1"]
@@ -142,16 +146,20 @@ def test_a_scan_that_is_killed_while_parts_go_is_one_that_goes_on(
         finish_one(output, TWO)
         monkeypatch.setattr(shutil, "rmtree", killed)
         with pytest.raises(KeyboardInterrupt):
-            output.finish([ONE, TWO], whole=True)
+            output.finish([ONE, TWO], unread={})
         monkeypatch.undo()
     again = FileOutput(tmp_path / "out.csv", JOB)
+    with pytest.raises(UsageError, match=r"out\.csv (holds what is heard in 2|is there already)"):
+        again.check([ONE])
+    if removed == 3:  # nothing was left to do
+        return
     again.check([ONE, TWO])
     with again.open() as begun:
         assert begun
         for one in (ONE, TWO):
             if not again.has(one):
                 finish_one(again, one)
-        again.finish([ONE, TWO], whole=True)
+        again.finish([ONE, TWO], unread={})
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
     assert (tmp_path / "out.csv").read_text().endswith("x/1.wav,0,1\n2.wav,0,1\n")
 
@@ -161,7 +169,7 @@ def test_parts_stay_as_long_as_a_recording_cannot_be_read(tmp_path: Path) -> Non
     output.check([ONE, TWO])
     with output.open():
         finish_one(output, ONE)
-        output.finish([ONE], whole=False)
+        output.finish([ONE], unread=TWO_IS_UNREAD)
     assert (tmp_path / "out.csv").read_text().endswith("\nx/1.wav,0,1\n")
     again = FileOutput(tmp_path / "out.csv", JOB)
     again.check([TWO, ONE])
@@ -169,7 +177,7 @@ def test_parts_stay_as_long_as_a_recording_cannot_be_read(tmp_path: Path) -> Non
         assert begun
         assert [again.has(one) for one in (ONE, TWO)] == [True, False]
         finish_one(again, TWO)
-        again.finish([TWO, ONE], whole=True)
+        again.finish([TWO, ONE], unread={})
     assert (tmp_path / "out.csv").read_text().endswith("\n2.wav,0,1\nx/1.wav,0,1\n")
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
 
@@ -180,7 +188,7 @@ def test_a_file_with_some_recordings_is_not_replaced_by_one_without_them(tmp_pat
     with output.open():
         finish_one(output, ONE)
         finish_one(output, TWO)
-        output.finish([ONE, TWO], whole=False)
+        output.finish([ONE, TWO], unread={"3.wav": "lost"})
     away = [Recording(one.name, one.path, one.place, unusable="lost") for one in (ONE, TWO)]
     for now, said in (
         (away, r"out\.csv holds what is heard in x/1\.wav \(and 1 other\), .* not named now"),
@@ -193,7 +201,101 @@ def test_a_file_with_some_recordings_is_not_replaced_by_one_without_them(tmp_pat
     forced = FileOutput(tmp_path / "out.csv", FORCED)
     forced.check([ONE])
     with forced.open():
-        FileOutput(tmp_path / "out.csv", JOB).check([ONE])  # it is another scan's now
+        pass  # it ends before it has merged anything
+    with pytest.raises(UsageError, match=r"out\.csv is there already: --force replaces it"):
+        FileOutput(tmp_path / "out.csv", JOB).check([ONE, TWO])
+
+
+@pytest.mark.parametrize("note", DAMAGED_NOTES)
+def test_a_file_whose_note_is_damaged_is_not_replaced(note: bytes, tmp_path: Path) -> None:
+    output = FileOutput(tmp_path / "out.csv", JOB)
+    with output.open():
+        finish_one(output, ONE)
+        output.finish([ONE], unread=TWO_IS_UNREAD)
+    (output.state / "merged.json").write_bytes(note)
+    with pytest.raises(UsageError, match=r"out\.csv is .* is damaged: .* let --force replace it"):
+        FileOutput(tmp_path / "out.csv", JOB).check([ONE])
+    forced = FileOutput(tmp_path / "out.csv", replace(JOB, replace=True))
+    forced.check([ONE])
+    with forced.open() as begun:
+        assert begun
+        forced.finish([ONE], unread={})
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_what_a_file_holds_is_on_the_disk_before_the_file_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.csv"
+    output = FileOutput(out, JOB)
+    synced: list[tuple[str, bool]] = []
+
+    def sync_file(descriptor: int) -> None:
+        size = os.fstat(descriptor).st_size
+        synced.append((Path(f"/proc/self/fd/{descriptor}").readlink().name, size > 0))
+
+    with output.open():
+        finish_one(output, ONE)
+        monkeypatch.setattr("livetag.scan.folder.sync_file", sync_file)
+        monkeypatch.setattr(
+            "livetag.scan.folder.sync_folder",
+            lambda folder: synced.append((folder.name, out.exists())),
+        )
+        output.finish([ONE], unread=TWO_IS_UNREAD)
+    assert synced == [
+        ("merged.csv", True),
+        ("merged.json", True),
+        ("out.csv.parts", False),
+        (tmp_path.name, True),
+    ]
+
+
+def test_a_file_keeps_what_it_holds_of_a_recording_that_is_another_file_now_and_broken(
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "out.csv"
+    output = FileOutput(out, JOB)
+    with output.open():
+        finish_one(output, ONE)
+        output.finish([ONE], unread=TWO_IS_UNREAD)
+    before = out.read_bytes()
+    again = FileOutput(out, JOB)
+    cut = Recording(ONE.name, ONE.path, ONE.place, ONE.size - 1, ONE.modified_ns + 1)
+    again.check([cut, TWO])
+    with again.open():
+        assert not again.has(cut)
+        finish_one(again, TWO)
+        with pytest.raises(
+            InputError, match=r"(?s)out\.csv stays as it is: .*1\.wav,.*\nit is cut"
+        ):
+            again.finish([TWO], unread={cut.name: "it is cut"})
+    assert out.read_bytes() == before
+    repaired = FileOutput(out, JOB)
+    repaired.check([cut, TWO])
+    with repaired.open():
+        assert repaired.has(TWO)
+        finish_one(repaired, cut)
+        repaired.finish([cut, TWO], unread={})
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+    assert out.read_text().endswith("\nx/1.wav,0,1\n2.wav,0,1\n")
+    forced = FileOutput(out, replace(JOB, replace=True))
+    with forced.open():
+        finish_one(forced, TWO)
+        forced.finish([TWO], unread={ONE.name: "it is cut"})
+        forced.finish([], unread={ONE.name: "it is cut", **TWO_IS_UNREAD})
+    assert len(out.read_text().splitlines()) == 1
+
+
+def test_a_file_that_came_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    output = FileOutput(tmp_path / "out.csv", JOB)
+    output.check([ONE])
+    with output.open():
+        finish_one(output, ONE)
+        (tmp_path / "out.csv").write_text("mine")
+        with pytest.raises(UsageError, match="is there already"):
+            output.finish([ONE], unread={})
+        assert output.has(ONE)
+    assert (tmp_path / "out.csv").read_text() == "mine"
 
 
 def test_a_result_that_is_there_is_replaced_if_asked_for(tmp_path: Path) -> None:

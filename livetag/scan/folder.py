@@ -6,15 +6,14 @@ there are recordings that could not be read. For an output folder, they are the 
 folder in it knows which of them are of this job.
 
     NAME.parts/job.json          what the parts are of
-    NAME.parts/merged.json       which recordings NAME holds, where others could not be read
+    NAME.parts/merged.json       which recordings NAME holds
     NAME.parts/tmp/              what is being written
     NAME.parts/ab/ab01...csv     parts, named by recording, size and time
 """
 
 import contextlib
-import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,10 +21,9 @@ from livetag.disk import sync_file, sync_folder
 from livetag.errors import LivetagError, UsageError
 from livetag.scan.job import Job
 from livetag.scan.listing import Recording, check_places
-from livetag.text import counted
+from livetag.scan.merged_file import JOB, MERGED, MergedFile, as_note, check_job, parsed
 
-_JOB, _LOCK, _TEMPORARY = "job.json", "lock", "tmp"
-MERGED = "merged.json"
+_LOCK, _TEMPORARY = "lock", "tmp"
 _FOLDER_CHARACTERS = 2  # of a key: no folder gets too large
 
 
@@ -71,10 +69,11 @@ class Output(Protocol):
         """An empty file that says that it is there; None where its name says it."""
         ...
 
-    def finish(self, recordings: Sequence[Recording], whole: bool) -> None:
+    def finish(self, recordings: Sequence[Recording], unread: Mapping[str, str]) -> None:
         """All results that there can be are there, those of these recordings: in their order.
 
-        `whole`: no recording is left that another try may read.
+        `unread`: why the others, which another try may read, have none, by their names. Raises
+        `InputError` where the output would lose what it holds of one of them.
         """
         ...
 
@@ -96,20 +95,19 @@ class _LocalOutput:
         return _opened(self.state, self._job)
 
 
-class FileOutput(_LocalOutput):
+class FileOutput(_LocalOutput, MergedFile):
     """One file, merged of parts."""
 
     def __init__(self, path: Path, job: Job) -> None:
-        super().__init__(path, path.with_name(f"{path.name}.parts"), job)
+        _LocalOutput.__init__(self, path, path.with_name(f"{path.name}.parts"), job)
+        MergedFile.__init__(self, str(path), job.replace)
 
     def check(self, recordings: Sequence[Recording]) -> None:
         if self._path.is_dir():
             raise UsageError(f"{self._path} is a folder: name it without such an ending")
         if not self._path.parent.is_dir():
             raise UsageError(f"{self._path.parent} is no folder: make it first")
-        if self._path.exists() and not self._job.replace:
-            merged = _read(self.state / MERGED)
-            check_replaceable(str(self._path), self.begun, merged, recordings)
+        self.check_replaceable(recordings)
 
     def result(self, recording: Recording) -> Path:
         return self.state / recording.key[:_FOLDER_CHARACTERS] / f"{recording.key}.{self._job.form}"
@@ -120,24 +118,36 @@ class FileOutput(_LocalOutput):
     def mark(self, recording: Recording) -> None:
         """The part's name says it."""
 
-    def finish(self, recordings: Sequence[Recording], whole: bool) -> None:
+    def finish(self, recordings: Sequence[Recording], unread: Mapping[str, str]) -> None:
+        self.merge(recordings, unread)
+
+    def _is_there(self) -> bool:
+        return self._path.exists()
+
+    def _read(self, note: str) -> bytes | None:
+        return _read(self.state / note)
+
+    def _write(self, note: str, told: bytes) -> None:
+        _write(self.state, note, told)
+
+    @contextlib.contextmanager
+    def _merged(self, recordings: Sequence[Recording]) -> Iterator[Path]:
         merged = self.temporary / f"merged.{self._job.form}"
         parts = [self.result(recording) for recording in recordings]
         self._job.table.merge(parts, merged, self._job.columns)
         with merged.open("rb+") as file:
             sync_file(file.fileno())
-        if not whole:
-            _write(self.state, MERGED, names_of(recordings))
+        yield merged
+
+    def _put(self, merged: Path) -> None:
         merged.replace(self._path)
         sync_folder(self._path.parent)
-        if whole:
-            self._remove_parts()
 
     def _remove_parts(self) -> None:
-        (self.state / MERGED).unlink(missing_ok=True)
-        for part in self.state.iterdir():  # what says whose they are goes last
+        for part in self.state.iterdir():
             if part.is_dir():
                 shutil.rmtree(part)
+        (self.state / MERGED).unlink()
         shutil.rmtree(self.state)
 
 
@@ -165,7 +175,7 @@ class FolderOutput(_LocalOutput):
     def has(self, recording: Recording) -> bool:
         return self.mark(recording).exists() and _is_whole(self.result(recording))
 
-    def finish(self, recordings: Sequence[Recording], whole: bool) -> None:
+    def finish(self, recordings: Sequence[Recording], unread: Mapping[str, str]) -> None:
         """Each result is where it belongs."""
 
     def mark(self, recording: Recording) -> Path:
@@ -201,8 +211,7 @@ def _opened(state: Path, job: Job) -> Iterator[bool]:
 
 def _claim(state: Path, now: dict[str, Any], replace: bool) -> bool:
     """Have the folder be of this job, and empty of what is half written; whether it was before."""
-    description = state / _JOB
-    before = _read(description)
+    before = parsed(_read(state / JOB))
     names = {path.name for path in state.iterdir()}
     if before is None and not names <= {_LOCK, _TEMPORARY}:
         raise UsageError(f"{state} is there already, and is no scan's: move it away")
@@ -213,57 +222,23 @@ def _claim(state: Path, now: dict[str, Any], replace: bool) -> bool:
     if before != now:
         (state / MERGED).unlink(missing_ok=True)
     (state / _TEMPORARY).mkdir()
-    _write(state, _JOB, now)
+    _write(state, JOB, as_note(now))
     return before == now
 
 
-def _write(state: Path, name: str, told: dict[str, Any]) -> None:
-    being_written = state / _TEMPORARY / name
-    being_written.write_text(json.dumps(told, indent=2), encoding="utf-8")
-    being_written.replace(state / name)
-
-
-def _read(description: Path) -> dict[str, Any] | None:
+def _read(note: Path) -> bytes | None:
     try:
-        found = json.loads(description.read_text(encoding="utf-8"))
+        return note.read_bytes()
     except FileNotFoundError:
         return None
-    except ValueError:
-        found = None
-    return found if isinstance(found, dict) else {}
 
 
-def check_job(state: str, before: dict[str, Any] | None, now: dict[str, Any], force: bool) -> None:
-    """Raise `UsageError` where results are of another job, unless they are to be replaced."""
-    if before is None or before == now or force:
-        return
-    keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
-    raise UsageError(
-        f"{state} holds the results of another scan, which differs in {', '.join(keys)}: go on "
-        "with the options of then, name another output, or let --force begin anew"
-    )
-
-
-def names_of(recordings: Sequence[Recording]) -> dict[str, Any]:
-    """What `MERGED` holds."""
-    return {"recordings": [recording.name for recording in recordings]}
-
-
-def check_replaceable(
-    output: str, begun: bool, merged: dict[str, Any] | None, now: Sequence[Recording]
-) -> None:
-    """Raise `UsageError` where an output file that is there would lose something.
-
-    `merged`: what `MERGED` says of it, where that is there.
-    """
-    if not begun:
-        raise UsageError(f"{output} is there already: --force replaces it")
-    held = (merged or {}).get("recordings", [])
-    readable = {recording.name for recording in now if not recording.unusable}
-    lost = [name for name in held if name not in readable]
-    if lost:
-        others = f" (and {counted(len(lost) - 1, 'other')})" if len(lost) > 1 else ""
-        raise UsageError(
-            f"{output} holds what is heard in {lost[0]}{others}, which is not named now, or cannot "
-            "be read: name another output, or let --force replace it"
-        )
+def _write(state: Path, note: str, told: bytes) -> None:
+    """Have a note, whole, on the disk before anything that comes later."""
+    being_written = state / _TEMPORARY / note
+    with being_written.open("wb") as file:
+        file.write(told)
+        file.flush()
+        sync_file(file.fileno())
+    being_written.replace(state / note)
+    sync_folder(state)

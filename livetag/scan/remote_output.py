@@ -5,28 +5,25 @@ Nothing there keeps two scans apart: object stores have no locks.
 """
 
 import contextlib
-import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from livetag.errors import LivetagError
-from livetag.scan.folder import MERGED, check_job, check_replaceable, names_of
 from livetag.scan.job import Job
 from livetag.scan.listing import Recording, check_places
+from livetag.scan.merged_file import JOB, MERGED, MergedFile, as_note, check_job, parsed
 from livetag.scan.remote import filesystem, upload
 
-_JOB = "job.json"
 
-
-class RemoteOutput:
+class RemoteOutput(MergedFile):
     """One file, where the address ends as the job's form, or a folder with a result for each."""
 
     temporary = None
 
     def __init__(self, address: str, job: Job) -> None:
         self._address = address.rstrip("/")
+        super().__init__(self._address, job.replace)
         self._job = job
         self._system, self._path = filesystem(self._address)
         self._is_file = self._address.lower().endswith(f".{job.form}")
@@ -37,10 +34,10 @@ class RemoteOutput:
 
     def check(self, recordings: Sequence[Recording]) -> None:
         """Raise `UsageError` where results cannot go there."""
-        if not self._is_file:
+        if self._is_file:
+            self.check_replaceable(recordings)
+        else:
             check_places(recordings)
-        elif self._system.exists(self._path) and not self._job.replace:
-            check_replaceable(self._address, self.begun, self._read(MERGED), recordings)
 
     @property
     def begun(self) -> bool:
@@ -58,7 +55,7 @@ class RemoteOutput:
         yield begun
 
     def _claim(self) -> bool:
-        before = self._read(_JOB)
+        before = parsed(self._read(JOB))
         now = self._job.described()
         check_job(self.state, before, now, self._job.replace)
         if before == now:
@@ -67,17 +64,8 @@ class RemoteOutput:
         elif before is not None:
             self._system.rm(self._state_path, recursive=True)
         self._system.makedirs(self._state_path, exist_ok=True)
-        self._write(_JOB, now)
+        self._write(JOB, as_note(now))
         return before == now
-
-    def _read(self, name: str) -> dict[str, Any] | None:
-        path = f"{self._state_path}/{name}"
-        if not self._system.exists(path):
-            return None
-        return dict(json.loads(self._system.cat_file(path)))
-
-    def _write(self, name: str, told: dict[str, Any]) -> None:
-        self._system.pipe_file(f"{self._state_path}/{name}", json.dumps(told, indent=2).encode())
 
     def result(self, recording: Recording) -> str:
         """The address of a recording's result."""
@@ -93,10 +81,25 @@ class RemoteOutput:
         """The address of an empty file that says that it is there; None where its name says it."""
         return None if self._is_file else self._in_state(recording)
 
-    def finish(self, recordings: Sequence[Recording], whole: bool) -> None:
+    def finish(self, recordings: Sequence[Recording], unread: Mapping[str, str]) -> None:
         """Merge the parts, here; then they go, unless another try may add to them."""
-        if not self._is_file:
-            return
+        if self._is_file:
+            self.merge(recordings, unread)
+
+    def _is_there(self) -> bool:
+        return bool(self._system.exists(self._path))
+
+    def _read(self, note: str) -> bytes | None:
+        try:
+            return bytes(self._system.cat_file(f"{self._state_path}/{note}"))
+        except FileNotFoundError:
+            return None
+
+    def _write(self, note: str, told: bytes) -> None:
+        self._system.pipe_file(f"{self._state_path}/{note}", told)
+
+    @contextlib.contextmanager
+    def _merged(self, recordings: Sequence[Recording]) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="livetag-") as folder:
             parts = []
             for recording in recordings:
@@ -105,11 +108,18 @@ class RemoteOutput:
                 self._system.get_file(f"{self._state_path}/{name[:2]}/{name}", str(parts[-1]))
             merged = Path(folder, "merged")
             self._job.table.merge(parts, merged, self._job.columns)
-            if not whole:
-                self._write(MERGED, names_of(recordings))
-            upload(merged, self._address)
-        if whole:
-            self._system.rm(self._state_path, recursive=True)
+            yield merged
+
+    def _put(self, merged: Path) -> None:
+        upload(merged, self._address)
+
+    def _remove_parts(self) -> None:
+        merged, job = (f"{self._state_path}/{note}" for note in (MERGED, JOB))
+        parts = set(self._system.find(self._state_path)) - {merged, job}
+        if parts:
+            self._system.rm(sorted(parts))
+        self._system.rm_file(merged)
+        self._system.rm(self._state_path, recursive=True)
 
     def _in_state(self, recording: Recording) -> str:
         return f"{self.state}/{recording.key[:2]}/{self._name(recording)}"

@@ -32,6 +32,7 @@ class Scan:
         self._recordings = recordings
         self._output = output
         self._done: set[Recording] = set()
+        self._reasons: dict[Recording, str] = {}
         self._undo = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -75,19 +76,27 @@ class Scan:
         tasks = []
         for one in self.left:
             if one.unusable:
-                yield Broken(one, f"{one.path} cannot be read: {one.unusable}")
+                self._reasons[one] = f"{one.path} cannot be read: {one.unusable}"
+                yield Broken(one, self._reasons[one])
             else:
                 result, mark = output.result(one), output.mark(one)
                 tasks.append(Task(one, result, output.temporary, mark))
         for report in engine.run(tasks):
             if isinstance(report, Done):
                 self._done.add(report.recording)
+            elif isinstance(report, Broken):
+                self._reasons[report.recording] = report.reason
             yield report
 
     def finish(self) -> None:
-        """Make the results what was asked for, in the order of the recordings."""
+        """Make the results what was asked for, in the order of the recordings.
+
+        Raises `InputError`, with all that could not be read, where the output file would lose
+        what it holds of a recording that has changed; it stays as it is.
+        """
         done = [one for one in self._recordings if one in self._done]
-        self._output.finish(done, whole=len(done) == len(self._recordings))
+        left = [one for one in self._recordings if one not in self._done]
+        self._output.finish(done, {one.name: self._reasons.get(one, "") for one in left})
 
     def _check_annotations(self) -> None:
         paths = (
