@@ -29,7 +29,7 @@ from livetag.scan.pool import Pool, default_workers
 from livetag.scan.scan import Scan
 from livetag.scan.tables import Product
 from livetag.scan.worker import Broken, RecordingWork
-from livetag.schema import Config
+from livetag.schema import Config, as_builtins, convert
 from livetag.sources.base import Source
 from livetag.sources.file import FileSource, SampleSource
 from livetag.yamnet.compile import CompiledModel, obtain_model
@@ -136,7 +136,7 @@ class Tagger:
         `stop` is set. Of the configuration, what decides on events counts: hop, alerts,
         thresholds, groups, rules. Raises as `classify` does, also when a source ends early.
         """
-        config = config or Config()
+        config = _checked(config)
         params = Params(patch_hop_seconds=config.patch_hop_seconds)
         detector = Detector(resolve(config, class_map()), params)
         with _source(source, rate_hz) as opened:
@@ -149,7 +149,7 @@ class Tagger:
 
     def scan(
         self,
-        paths: Sequence[str | Path],
+        paths: str | Path | Sequence[str | Path],
         output: str | Path,
         *,
         product: Product = "events",
@@ -160,9 +160,9 @@ class Tagger:
     ) -> ScanResult:
         """Analyze an archive in processes of their own, as `livetag scan` does.
 
-        `paths`: recordings, folders, patterns. `output`: a .csv, .jsonl, .parquet or .npz, or a
-        folder. `product`: `events`, `windows` with scores from `floor` on, or `embeddings`. A scan
-        that was stopped, or could not read all, goes on with the same call. `replace`: results
+        `paths`: recordings, folders, patterns, or one. `output`: a .csv, .jsonl, .parquet or .npz,
+        or a folder. `product`: `events`, `windows` with scores from `floor` on, or `embeddings`. A
+        scan that was stopped, or could not read all, goes on with the same call. `replace`: results
         that are there are replaced, and those of another job; a scan of the same job goes on.
         Raises `UsageError`, `InputError` where there is nothing to scan, or where a file would lose
         what it holds of a recording that is broken now, and `LivetagError` where it cannot be
@@ -174,13 +174,14 @@ class Tagger:
         job = Job(
             product=product,
             form=form_of(str(output), product),
-            config=config or Config(),
+            config=_checked(config),
             model_sha256=self._model.report.sha256,
             floor=floor,
             replace=replace,
             precision=self._precision,
         )
-        recordings = list_recordings([str(path) for path in paths])
+        several = [paths] if isinstance(paths, str | Path) else paths
+        recordings = list_recordings([str(path) for path in several])
         broken: dict[str, str] = {}
         with Scan(job, recordings, output_at(str(output), job)) as scan:
             work = RecordingWork(job, self._model.path)
@@ -190,6 +191,11 @@ class Tagger:
                         broken[report.recording.path] = report.reason
             scan.finish()
             return ScanResult(scan.done, broken)
+
+
+def _checked(config: Config | None) -> Config:
+    """A configuration as its types say. Raises `UsageError` for values that cannot be."""
+    return Config() if config is None else convert(as_builtins(config), "config")
 
 
 def load(weights: str | Path | None = None, *, precision: Precision = "float32") -> Tagger:

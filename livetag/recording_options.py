@@ -140,7 +140,6 @@ def add_scan(commands: Any) -> None:
     add(
         "--floor",
         type=_score,
-        default=0.1,
         metavar="SCORE",
         help="the lowest score that --windows keeps (default 0.1)",
     )

@@ -4,11 +4,12 @@
 network) into a failure: continuous integration sets it.
 """
 
+import errno
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -46,6 +47,23 @@ def signals_as_before() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def forbidden(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Have a folder be one that may not be listed; root may list any."""
+
+    def forbid(folder: Path) -> None:
+        plain = os.scandir
+
+        def scandir(path: Any = ".") -> Any:
+            if Path(path) == folder:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return plain(path)
+
+        monkeypatch.setattr(os, "scandir", scandir)
+
+    return forbid
 
 
 def skip_unless_required(reason: str) -> NoReturn:

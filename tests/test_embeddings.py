@@ -1,5 +1,7 @@
 """`livetag classify --embeddings`: what is in the file, and when it is there."""
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,9 @@ import pytest
 import soundfile
 from running import run
 
+from livetag.cli import main
 from livetag.events import FloatArray
+from livetag.scan import npz
 from livetag.scan.npz import embeddings_file
 from livetag.yamnet.classifier import LiteRTClassifier
 from livetag.yamnet.features import log_mel_spectrogram, patches
@@ -66,6 +70,24 @@ def test_a_file_that_cannot_be_written_is_told_of_before_anything_is_done(
     done = run("classify", str(wavs[1]), "--embeddings", str(out))
     assert (done.returncode, done.stdout) == (1, b"")
     assert b"out.npz cannot be written: No such file or directory" in done.stderr
+
+
+def test_a_disk_that_is_full_is_told_of_and_what_was_printed_stays(
+    wavs: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(npz, "_write", full)
+    out = tmp_path / "out.npz"
+    assert main(["classify", str(wavs[1]), "--embeddings", str(out)]) == 1
+    said = capsys.readouterr()
+    assert said.err == f"livetag: {out} cannot be written: No space left on device\n"
+    assert len(said.out.splitlines()) > 3
+    assert sorted(tmp_path.iterdir()) == sorted(wavs)
 
 
 def test_what_breaks_off_leaves_the_file_as_it_was(tmp_path: Path) -> None:

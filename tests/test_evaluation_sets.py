@@ -1,5 +1,6 @@
 """Labelled sets as people have them: class folders, tables, AudioSet's lists; and maps."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,15 @@ def test_a_folder_of_class_folders(tmp_path: Path) -> None:
     found = read_labelled(tmp_path, None)
     assert labels_by_name(found) == {"b.WAV": ("Dog",), "a.flac": ("Dog",), "c.ogg": ("Rain",)}
     assert found.missing == 0
+
+
+def test_a_class_folder_that_cannot_be_listed_is_told_of(
+    tmp_path: Path, forbidden: Callable[[Path], None]
+) -> None:
+    touched(tmp_path, "Dog/a.wav", "Rain/deep/b.wav")
+    forbidden(tmp_path / "Rain" / "deep")
+    with pytest.raises(InputError, match=r"Rain/deep cannot be read: Permission denied"):
+        read_labelled(tmp_path, None)
 
 
 def test_a_folder_without_class_folders_is_no_set(tmp_path: Path) -> None:

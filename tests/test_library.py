@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -127,6 +128,12 @@ def test_what_cannot_be_is_told(tagger: livetag.Tagger, speech: FloatArray, tmp_
             tagger.classify(sound, rate_hz)  # type: ignore[arg-type]
     with pytest.raises(livetag.InputError, match="is no audio"):
         list(tagger.events(ROOT / "README.md"))
+    text: Any = "0.3"
+    for config in (livetag.Config(threshold=3), livetag.Config(threshold=text)):
+        with pytest.raises(livetag.UsageError, match=r"threshold: .* is not a number above 0"):
+            list(tagger.events(SPEECH, config=config))
+        with pytest.raises(livetag.UsageError, match="config: threshold"):
+            tagger.scan(SPEECH, tmp_path / "out.csv", config=config)
     with pytest.raises(livetag.ModelError, match="there are no weights"):
         livetag.load(tmp_path / "none.h5")
 
@@ -187,7 +194,7 @@ def test_a_scan_writes_what_the_command_does_and_tells_what_is_broken(
     (tmp_path / "archive" / "2.wav").write_bytes(b"no audio")
     command = [LIVETAG, "scan", str(tmp_path / "archive"), "-o", str(tmp_path / "theirs.csv")]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 3
-    result = tagger.scan([tmp_path / "archive"], tmp_path / "ours.csv", workers=1)
+    result = tagger.scan(tmp_path / "archive", tmp_path / "ours.csv", workers=1)
     assert result.done == 1
     assert list(result.broken) == [str(tmp_path / "archive" / "2.wav")]
     assert (tmp_path / "ours.csv").read_bytes() == (tmp_path / "theirs.csv").read_bytes()

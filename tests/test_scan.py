@@ -119,6 +119,12 @@ def test_options_are_those_of_the_monitor(archive: Path, tmp_path: Path) -> None
     options = ["--alert", "Speech=0.9", "--hop", "0.96", "--threshold", "0.6"]
     scanned(archive / "site 0", tmp_path / "events.jsonl", *options)
     assert b'"label":"Speech"' in (tmp_path / "events.jsonl").read_bytes()
+    for contradiction, told in (
+        (("--format", "jsonl"), "e.csv says csv, and --format jsonl: leave one of them out"),
+        (("--floor", "0.2"), "--floor is the lowest score of --windows"),
+        (("-o", "-"), "results go to a file or a folder"),
+    ):
+        assert told in scanned(archive, tmp_path / "e.csv", *contradiction, code=2)
     said = scanned(archive, tmp_path / "e.csv", "--alert", "Dgo", code=2)
     assert "did you mean 'Dog'?" in said
 

@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -85,6 +86,18 @@ def test_what_cannot_be_read_is_listed_with_the_reason(archive: Path) -> None:
     lost, pipe = list_recordings(["lost.wav", "pipe.wav"])
     assert lost.unusable == "No such file or directory"
     assert pipe.unusable == "it is no file"
+
+
+def test_a_folder_that_cannot_be_listed_is_told_of(
+    archive: Path, forbidden: Callable[[Path], None]
+) -> None:
+    forbidden(Path("a"))
+    *others, last = list_recordings(["."])
+    assert [recording.name for recording in others] == ["b.wav", "c/d/4.mp3"]
+    assert (last.name, last.unusable) == ("a", "Permission denied")
+    forbidden(archive)
+    (only,) = list_recordings([str(archive)])
+    assert (only.name, only.unusable) == (str(archive), "Permission denied")
 
 
 def test_a_name_that_no_file_can_have_is_told_of_that_recording(tmp_path: Path) -> None:

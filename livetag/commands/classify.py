@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
         kept = options.embeddings and stack.enter_context(embeddings_file(options.embeddings))
         stack.enter_context(native_stderr_silenced())  # what decoders think of a file
         for path in options.files:
-            watch = _keep(kept, path) if kept else lambda _: None
+            watch = _keep(kept, options.embeddings, path) if kept else lambda _: None
             try:
                 printer.recording(Recording(path, classifier, params, watch))
             except InputError as error:  # the other recordings are still wanted
@@ -47,6 +47,12 @@ def run(options: argparse.Namespace) -> int:
     return code
 
 
-def _keep(table: "NpzTable", path: Path) -> "Callable[[Frame], None]":
-    """What keeps a recording's embeddings."""
-    return lambda frame: table.add((str(path), frame.start_s, frame.end_s, frame.embedding))
+def _keep(table: "NpzTable", target: Path, path: Path) -> "Callable[[Frame], None]":
+    """What keeps a recording's embeddings in a table that is to be `target`."""
+    from livetag.scan.npz import naming
+
+    def keep(frame: "Frame") -> None:
+        with naming(target):
+            table.add((str(path), frame.start_s, frame.end_s, frame.embedding))
+
+    return keep

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _SETTINGS = ("config", "patch_hop_seconds", "threshold", "alert", "since", "weights")
 """The options that are settings of the monitor, too."""
+_USUAL_FLOOR = 0.1
+_ROWS = {"events": "events", "windows": "scores of windows", "embeddings": "embeddings"}
 
 
 def run(options: argparse.Namespace) -> int:
@@ -32,6 +34,8 @@ def run(options: argparse.Namespace) -> int:
 
     if (options.engine == "dask") != (options.scheduler is not None):
         raise UsageError("--engine dask needs --scheduler ADDRESS, and nothing else does")
+    if options.floor is not None and options.product != "windows":
+        raise UsageError("--floor is the lowest score of --windows, and of nothing else")
     interrupt_when_hung_up()
     # Before this process imports what it needs itself.
     starter = forked() if options.scheduler is None else None
@@ -89,7 +93,7 @@ def _job(options: argparse.Namespace, config: "Config", model_sha256: str) -> "J
         form=form_of(options.output, options.product, options.format),
         config=config,
         model_sha256=model_sha256,
-        floor=options.floor,
+        floor=_USUAL_FLOOR if options.floor is None else options.floor,
         began=began_at(config),
         annotations=tuple(dict.fromkeys(options.annotations)),
         replace=options.force,
@@ -131,7 +135,7 @@ def _concluded(
     state: Path | str,
 ) -> int:
     """Say what was done, what could not be, and what would be tried again; the exit code."""
-    rows = f"{tally.rows:,} {job.product}"
+    rows = f"{tally.rows:,} {_ROWS[job.product]}"
     tell(f"{counted(tally.done, 'recording')} scanned, {tally.audio}: {rows}")
     if not tally.broken:
         return 0

@@ -3,8 +3,11 @@
 Reads lists and the names of files, no sound, and does not know what labels mean.
 """
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from livetag.errors import InputError, UsageError
 from livetag.evaluation.audioset import SegmentFiles, is_segment_list, read_segments
@@ -63,11 +66,25 @@ def _hint(source: Path, found: LabelledSet) -> str:
 
 def _class_folders(folder: Path) -> list[LabelledClip]:
     clips = []
-    for class_folder in sorted(path for path in folder.iterdir() if path.is_dir()):
+    try:
+        class_folders = sorted(path for path in folder.iterdir() if path.is_dir())
+    except OSError as error:
+        _refuse(error)
+    for class_folder in class_folders:
         if not class_folder.name.startswith("."):
-            paths = sorted(path for path in class_folder.rglob("*") if is_audio(path))
+            paths = sorted(path for path in _files_below(class_folder) if is_audio(path))
             clips += [LabelledClip(path, (class_folder.name,)) for path in paths]
     return clips
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Raises `InputError` where a folder cannot be listed: its recordings would be missing."""
+    for parent, _, files in os.walk(folder, onerror=_refuse):
+        yield from (Path(parent, name) for name in files)
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise InputError(f"{error.filename} cannot be read: {error.strerror or error}") from error
 
 
 def _table(path: Path, folder: Path) -> list[LabelledClip]:

@@ -104,19 +104,27 @@ def _expanded(path: str) -> Iterator[tuple[Path, str]]:
 def _below(folder: Path) -> Iterator[tuple[Path, str]]:
     """The recordings in a folder and those below it, in the order of their names.
 
-    Links to folders are not followed; what is hidden, as macOS's `._` files, is left out.
+    Links to folders are not followed; what is hidden, as macOS's `._` files, is left out. Folders
+    that cannot be listed come last.
     """
-    for parent, folders, files in os.walk(folder):
+    unread: list[Path] = []
+    for parent, folders, files in os.walk(
+        folder, onerror=lambda error: unread.append(Path(error.filename))
+    ):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for file in (Path(parent, name) for name in sorted(files) if not name.startswith(".")):
             if file.suffix.lower() in AUDIO_ENDINGS:
                 yield file, str(file.relative_to(folder))
+    for path in unread:
+        yield path, str(path.relative_to(folder))
 
 
 def _looked_at(path: Path, place: str) -> Recording:
     name = str(path).encode("utf-8", "backslashreplace").decode()  # where no text holds it
     try:
         info = path.stat()
+        if stat.S_ISDIR(info.st_mode):
+            os.scandir(path).close()  # says again why it cannot be listed
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         return Recording(name, str(path), place, unusable=reason)

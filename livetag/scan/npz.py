@@ -69,17 +69,25 @@ class NpzTable:
 def embeddings_file(path: Path) -> Iterator[NpzTable]:
     """A table that is at its path when all is well, and not before. Raises `LivetagError`."""
     being_written = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with naming(path):
         table = NpzTable(being_written)
+    try:
+        yield table
+        with naming(path):
+            table.close()
+            being_written.replace(path)
+    finally:
+        being_written.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have an error of writing name the file that it is of, as a `LivetagError`."""
+    try:
+        yield
     except OSError as error:
         reason = error.strerror or error
         raise LivetagError(f"{path} cannot be written: {reason}") from error
-    try:
-        yield table
-        table.close()
-        being_written.replace(path)
-    finally:
-        being_written.unlink(missing_ok=True)
 
 
 def _embeddings_of(parts: Sequence[Path]) -> Iterator[IO[bytes]]:

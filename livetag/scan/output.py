@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from livetag.errors import UsageError
 from livetag.scan.folder import FileOutput, FolderOutput, Output
 from livetag.scan.job import FORMATS, Job
 from livetag.scan.remote import is_address
@@ -10,10 +11,18 @@ from livetag.scan.tables import Product
 
 
 def form_of(name: str, product: Product, wanted: str | None = None) -> str:
-    """The form that an output's ending says, else the one `wanted`, else the usual one."""
+    """The form that an output's ending says, else the one `wanted`, else the usual one.
+
+    Raises `UsageError` where the two differ, and for `-`.
+    """
+    if name == "-":
+        raise UsageError("-o -: a scan's results go to a file or a folder, which can go on")
     ending = Path(name).suffix.lower().removeprefix(".")
-    usual = "npz" if product == "embeddings" else "csv"
-    return ending if ending in FORMATS else wanted or usual
+    if ending not in FORMATS:
+        return wanted or ("npz" if product == "embeddings" else "csv")
+    if wanted not in (None, ending):
+        raise UsageError(f"{name} says {ending}, and --format {wanted}: leave one of them out")
+    return ending
 
 
 def output_at(name: str, job: Job) -> Output:
