@@ -121,6 +121,14 @@ def test_a_file_that_is_no_audio_is_an_input_error_that_names_it(
     assert caught.value.exit_code == 3
 
 
+def test_a_text_that_is_called_mp3_is_told_of_as_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "notes.mp3"
+    path.write_text("no audio")
+    with pytest.raises(InputError, match=r"notes\.mp3 is no audio that can be read") as caught:
+        AudioReader(path)
+    assert "does not exist" not in str(caught.value)
+
+
 def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.wav does not exist"):
         AudioReader(tmp_path / "gone.wav")

@@ -109,6 +109,7 @@ def test_a_cluster_that_loses_a_worker_gives_what_this_machine_gives(
         assert scan.wait() == 3
     said = scan.stderr.decode()
     assert "9 recordings scanned" in said
+    assert "Warning" not in said
     assert re.search(r"1 recording could not be scanned:\n.*none\.wav is no audio", said)
     assert out.read_bytes() == local.read_bytes()
     assert len(local.read_text().splitlines()) > 30

@@ -32,13 +32,19 @@ def test_a_process_that_ends_well_is_no_error(capfd: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(ModelError("no\nweights"), 4), (OSError("no\nweights"), 1)]
+    ("error", "code", "told"),
+    [
+        (ModelError("no\nweights"), 4, "no weights"),
+        (OSError("no\nweights"), 1, "no weights"),
+        (OSError(28, "No space left"), 1, "what was made cannot be kept: No space left"),
+        (OSError(2, "No such file", "a.h5"), 1, "a.h5: No such file"),
+    ],
 )
 def test_an_error_is_told_in_one_line(
-    error: Exception, code: int, capsys: pytest.CaptureFixture[str]
+    error: Exception, code: int, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert tell_why(error) == code
-    assert capsys.readouterr().err == "livetag: no weights\n"
+    assert capsys.readouterr().err == f"livetag: {told}\n"
 
 
 def test_tensorflow_is_not_imported_by_starting_its_process() -> None:

@@ -50,6 +50,10 @@ class AudioReader:
             self._file = soundfile.SoundFile(file, closefd=False, **raw_format)
         except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
             reason = getattr(error, "error_string", str(error)).rstrip(".")
+            if reason.startswith(
+                "File does not exist"
+            ):  # so says libsndfile of an MP3 that is none
+                reason = "its content is not what its name says"
             readable = "WAV, FLAC, Ogg and MP3 can"
             if not isinstance(source, Path):
                 readable = "a WAV stream can, and raw s16le where --rate is given"

@@ -5,6 +5,7 @@ A worker needs livetag, and whatever reads the recordings' addresses. The model 
 
 import copy
 import threading
+import warnings
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from types import TracebackType
@@ -60,7 +61,9 @@ class Cluster:
         import distributed
 
         # As a task of its own, the scheduler can have it made again where its worker is gone.
-        work = self._client.submit(_same, self._work, pure=False)
+        with warnings.catch_warnings():  # the model has 15 MB, and goes once
+            warnings.filterwarnings("ignore", "Sending large graph")
+            work = self._client.submit(_same, self._work, pure=False)
         left = _bundled(tasks)
         doing: dict[Any, list[Task]] = {}
         finished = distributed.as_completed()

@@ -107,7 +107,8 @@ class RecordingWork:
             return Failed(error)
         except OSError as error:
             reason = error.strerror or error
-            return Failed(LivetagError(f"{task.result} cannot be written: {reason}"))
+            again = "the same command goes on when it can be"
+            return Failed(LivetagError(f"{task.result} cannot be written: {reason}; {again}"))
         finally:
             written.unlink(missing_ok=True)
 

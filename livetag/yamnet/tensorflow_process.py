@@ -76,7 +76,11 @@ def _reason(status: int, lines: list[str]) -> str:
 
 def tell_why(error: Exception) -> int:
     """In that process: say why it failed; the exit code to end with."""
-    sys.stderr.write(f"{_PREFIX}{error}".replace("\n", " ") + "\n")
+    said = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        named = f"{error.filename}: " if error.filename else "what was made cannot be kept: "
+        said = f"{named}{error.strerror}"
+    sys.stderr.write(f"{_PREFIX}{said}".replace("\n", " ") + "\n")
     return error.exit_code if isinstance(error, LivetagError) else LivetagError.exit_code
 
 
