@@ -4,6 +4,8 @@ import errno
 import os
 import signal
 import time
+from multiprocessing import forkserver
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -88,18 +90,23 @@ def test_a_scan_that_cannot_go_on_ends_and_leaves_no_worker() -> None:
     assert not any(worker.is_alive for worker in pool._workers)
 
 
-def test_workers_are_forked_anew_where_the_process_that_is_forked_has_died() -> None:
-    """As where the system ends it for want of memory, between two workers."""
+@pytest.mark.parametrize("lost", ["process", "socket"])
+def test_workers_are_started_where_none_can_be_forked_any_more(lost: str) -> None:
+    """The system ended the process for want of memory, or somebody cleared temporary files."""
     starter = forked()
     with Pool(work, 1, starter) as pool:
         assert all(isinstance(one, Done) for one in pool.run(tasks("before")))
+    if lost == "socket":
+        Path(forkserver._forkserver._forkserver_address).unlink()  # type: ignore[attr-defined]
     (server,) = forkservers()
-    os.kill(server, signal.SIGKILL)
-    while Path(f"/proc/{server}/stat").read_text().split()[2] != "Z":  # it is about to end
-        time.sleep(0.01)
+    if lost == "process":
+        os.kill(server, signal.SIGKILL)
     with Pool(work, 2, starter) as pool:
         assert all(isinstance(one, Done) for one in pool.run(tasks("after", "later")))
-    assert forkservers() != [server]
+    if lost == "socket":  # for the tests to come
+        os.kill(server, signal.SIGKILL)
+    while Path(f"/proc/{server}/stat").read_text().split()[2] != "Z":
+        time.sleep(0.01)
 
 
 def forkservers() -> list[int]:
@@ -116,10 +123,9 @@ def test_where_no_worker_can_be_started_the_scan_says_so(monkeypatch: pytest.Mon
     def refuse(_: object) -> None:
         raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
-    starter = forked()
-    monkeypatch.setattr(starter.Process, "start", refuse)
+    monkeypatch.setattr(BaseProcess, "start", refuse)
     with (
         pytest.raises(LivetagError, match="no worker can be started: Resource temporarily"),
-        Pool(work, 1, starter) as pool,
+        Pool(work, 1, forked()) as pool,
     ):
         list(pool.run(tasks("ok")))

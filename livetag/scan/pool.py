@@ -82,11 +82,13 @@ class Pool:
                 free[0].give(waiting.popleft())
 
     def _new_worker(self) -> "_Worker":
+        with contextlib.suppress(EOFError, OSError):
+            return _Worker(self._work, self._starter)
+        self._starter = new_pythons()  # what is forked may have been ended, or its socket removed
         try:
             return _Worker(self._work, self._starter)
-        except (EOFError, OSError) as error:
-            reason = getattr(error, "strerror", None) or "the system ended it at once"
-            raise LivetagError(f"no worker can be started: {reason}") from error
+        except OSError as error:
+            raise LivetagError(f"no worker can be started: {error.strerror or error}") from error
 
     def _take(self, worker: "_Worker", waiting: deque[Task]) -> Iterator[Report]:
         """What a worker tells, its death included."""
@@ -113,15 +115,9 @@ class _Worker:
         self._process: BaseProcess = starter.Process(
             target=serve, args=(theirs, work), name="livetag scan", daemon=True
         )
-        try:
-            self._start()
-        except (EOFError, OSError):  # the process that is forked is gone: there will be another
-            self._start()
-        theirs.close()
-
-    def _start(self) -> None:
         with interrupts_held():
             self._process.start()
+        theirs.close()
 
     @property
     def ends(self) -> tuple[Connection | int, ...]:
