@@ -2,8 +2,8 @@
 
 import errno
 import os
+import select
 import signal
-import time
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -99,14 +99,15 @@ def test_workers_are_started_where_none_can_be_forked_any_more(lost: str) -> Non
     if lost == "socket":
         Path(forkserver._forkserver._forkserver_address).unlink()  # type: ignore[attr-defined]
     (server,) = forkservers()
+    ended = os.pidfd_open(server)
     if lost == "process":
         os.kill(server, signal.SIGKILL)
     with Pool(work, 2, starter) as pool:
         assert all(isinstance(one, Done) for one in pool.run(tasks("after", "later")))
     if lost == "socket":  # for the tests to come
         os.kill(server, signal.SIGKILL)
-    while Path(f"/proc/{server}/stat").read_text().split()[2] != "Z":
-        time.sleep(0.01)
+    assert select.select([ended], [], [], 10.0)[0]
+    os.close(ended)
 
 
 def forkservers() -> list[int]:
