@@ -8,6 +8,10 @@
 A message says what happened and, where something can be done, what to do.
 """
 
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
 
 class LivetagError(Exception):
     """An error whose message is meant for the user; no traceback is shown for it."""
@@ -31,3 +35,13 @@ class ModelError(LivetagError):
     """No model to run: weights missing, damaged or of the wrong shape."""
 
     exit_code = 4
+
+
+@contextlib.contextmanager
+def writing(path: Path | str) -> Iterator[None]:
+    """Have an `OSError` of what is within name what could not be written, as a `LivetagError`."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise LivetagError(f"{path} cannot be written: {reason}") from error

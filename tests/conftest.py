@@ -66,6 +66,19 @@ def forbidden(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
     return forbid
 
 
+def killed_after(calls: int, plain: Callable[..., Any]) -> Callable[..., Any]:
+    """What does as `plain` so many times, and is then where a kill comes."""
+    left = [calls]
+
+    def killed(*arguments: Any) -> Any:
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return plain(*arguments)
+
+    return killed
+
+
 def skip_unless_required(reason: str) -> NoReturn:
     """Skip a test, or fail it where everything has to run."""
     if os.environ.get("REQUIRE_ALL_TESTS"):

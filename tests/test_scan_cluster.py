@@ -18,6 +18,7 @@ import fsspec
 import numpy as np
 import pytest
 import soundfile
+from conftest import killed_after
 from running import PATIENCE_SECONDS, run, running
 
 from livetag.errors import InputError, UsageError
@@ -280,18 +281,9 @@ def test_a_scan_that_is_killed_while_parts_go_loses_nothing_at_an_address(
 ) -> None:
     recordings = list_recordings([f"{bucket}/a"])[:2]
     memory = fsspec.filesystem("memory")
-    left = [removed]
-    plain = memory.rm_file
-
-    def killed(path: str) -> None:
-        if left[0] == 0:
-            raise KeyboardInterrupt
-        left[0] -= 1
-        plain(path)
-
     with monkeypatch.context() as patch:
         patch.setattr(memory, "mv", memory.cp_file)  # as that removes, too
-        patch.setattr(memory, "rm_file", killed)
+        patch.setattr(memory, "rm_file", killed_after(removed, memory.rm_file))
         with pytest.raises(KeyboardInterrupt):
             merged_at(f"{bucket}/out.csv", recordings, tmp_path, unread={})
     again = RemoteOutput(f"{bucket}/out.csv", JOB)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from conftest import killed_after
 
 from livetag.errors import InputError, LivetagError, UsageError
 from livetag.scan.folder import FileOutput, FolderOutput, Output
@@ -132,19 +133,10 @@ def test_a_scan_that_is_killed_while_parts_go_is_one_that_goes_on(
     removed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = FileOutput(tmp_path / "out.csv", JOB)
-    left = [removed]
-    plain = shutil.rmtree
-
-    def killed(path: Path) -> None:
-        if left[0] == 0:
-            raise KeyboardInterrupt
-        left[0] -= 1
-        plain(path)
-
     with output.open():
         finish_one(output, ONE)
         finish_one(output, TWO)
-        monkeypatch.setattr(shutil, "rmtree", killed)
+        monkeypatch.setattr(shutil, "rmtree", killed_after(removed, shutil.rmtree))
         with pytest.raises(KeyboardInterrupt):
             output.finish([ONE, TWO], unread={})
         monkeypatch.undo()

@@ -31,7 +31,7 @@ class Loudness:
         self._frame = round(rate_hz * FRAME_SECONDS)
         self._waiting: list[FloatArray] = []  # of which no whole frame is measured yet
         self._waiting_samples = 0
-        self._squares = np.empty(0, np.float32)  # the mean of each hundredth of a second's
+        self._squares = np.empty(0, np.float32)  # each hundredth of a second's mean square
         self._first = 0  # the frame that the first of them is of
 
     def push(self, samples: FloatArray) -> None:

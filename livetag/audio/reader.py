@@ -50,9 +50,8 @@ class AudioReader:
             self._file = soundfile.SoundFile(file, closefd=False, **raw_format)
         except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
             reason = getattr(error, "error_string", str(error)).rstrip(".")
-            if reason.startswith(
-                "File does not exist"
-            ):  # so says libsndfile of an MP3 that is none
+            # libsndfile says so of a file that is called MP3 and is none.
+            if reason.startswith("File does not exist"):
                 reason = "its content is not what its name says"
             readable = "WAV, FLAC, Ogg and MP3 can"
             if not isinstance(source, Path):

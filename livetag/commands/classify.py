@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livetag.commands.base import named_weights, ready_model, say, stderr
-from livetag.errors import InputError
+from livetag.errors import InputError, writing
 from livetag.stderr import native_stderr_silenced
 from livetag.text import printable
 
@@ -49,10 +49,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _keep(table: "NpzTable", target: Path, path: Path) -> "Callable[[Frame], None]":
     """What keeps a recording's embeddings in a table that is to be `target`."""
-    from livetag.scan.npz import naming
 
     def keep(frame: "Frame") -> None:
-        with naming(target):
+        with writing(target):
             table.add((str(path), frame.start_s, frame.end_s, frame.embedding))
 
     return keep

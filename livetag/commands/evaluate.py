@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livetag.commands.base import named_weights, ready_model, say, stderr
-from livetag.errors import InputError, LivetagError, UsageError
+from livetag.errors import InputError, UsageError, writing
 from livetag.files import write_whole
 from livetag.stderr import native_stderr_silenced
 
@@ -140,10 +140,8 @@ def _evaluate_events(options: argparse.Namespace) -> int:
 
 def _write(path: Path, content: bytes) -> None:
     """Write a file whole, or to what is no regular file, as `/dev/stdout`, as it is."""
-    try:
+    with writing(path):
         if path.exists() and not path.is_file():
             path.write_bytes(content)
         else:
             write_whole(path.resolve(), content, 0o644)
-    except OSError as error:
-        raise LivetagError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livetag.commands.base import load_settings, ready_model, say, stderr
-from livetag.errors import LivetagError, UsageError
+from livetag.errors import UsageError, writing
 from livetag.stderr import native_stderr_silenced
 
 if TYPE_CHECKING:
@@ -105,7 +105,5 @@ def _hop_seconds(loaded: "Loaded", with_rules: bool) -> float:
 def _write(path: Path, content: bytes) -> None:
     from livetag.files import write_whole
 
-    try:
+    with writing(path):
         write_whole(path.resolve(), content, 0o644)
-    except OSError as error:
-        raise LivetagError(f"{path} cannot be written: {error.strerror or error}") from error

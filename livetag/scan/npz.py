@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from livetag.errors import LivetagError
+from livetag.errors import writing
 from livetag.scan.tables import Column, Row
 from livetag.yamnet.classifier import EMBEDDING_SIZE
 
@@ -69,25 +69,15 @@ class NpzTable:
 def embeddings_file(path: Path) -> Iterator[NpzTable]:
     """A table that is at its path when all is well, and not before. Raises `LivetagError`."""
     being_written = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with naming(path):
+    with writing(path):
         table = NpzTable(being_written)
     try:
         yield table
-        with naming(path):
+        with writing(path):
             table.close()
             being_written.replace(path)
     finally:
         being_written.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Have an error of writing name the file that it is of, as a `LivetagError`."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or error
-        raise LivetagError(f"{path} cannot be written: {reason}") from error
 
 
 def _embeddings_of(parts: Sequence[Path]) -> Iterator[IO[bytes]]:

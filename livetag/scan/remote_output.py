@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from livetag.errors import LivetagError
+from livetag.errors import writing
 from livetag.scan.job import Job
 from livetag.scan.listing import Recording, check_places
 from livetag.scan.merged_file import JOB, MERGED, MergedFile, as_note, check_job, parsed
@@ -47,11 +47,8 @@ class RemoteOutput(MergedFile):
     @contextlib.contextmanager
     def open(self) -> Iterator[bool]:
         """Have the folder of parts be of this job; whether it was. Raises as `check_job` does."""
-        try:
+        with writing(self.state):
             begun = self._claim()
-        except OSError as error:
-            reason = error.strerror or error
-            raise LivetagError(f"{self.state} cannot be written: {reason}") from error
         yield begun
 
     def _claim(self) -> bool:

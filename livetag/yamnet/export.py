@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from livetag.disk import sync_file, sync_folder
-from livetag.errors import LivetagError, UsageError
+from livetag.errors import LivetagError, UsageError, writing
 from livetag.yamnet.export_calibration import recorded_windows
 from livetag.yamnet.export_check import Difference, too_far
 from livetag.yamnet.export_plan import NAMES, Format, Plan
@@ -58,25 +58,22 @@ def export_model(
     its bound, `InputError` for a recording and `ModelError` for weights that cannot be read.
     """
     target = target.resolve()  # what a link leads to is replaced, not the link
-    try:
-        with tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent) as name:
-            folder = Path(name)
-            calibration = folder / "calibration.npy"
-            if recordings:
-                np.save(calibration, recorded_windows(recordings, Params()))
-            made, report = folder / "made", folder / "report.json"
-            paths = [weights.path, made, report, calibration if recordings else ""]
-            arguments = [*map(str, paths), plan.format, plan.input, plan.precision]
-            run_apart("livetag.yamnet.export_process", arguments, "exported", stdout=_STDERR)
-            differences = [Difference(**each) for each in json.loads(report.read_bytes())]
-            if wrong := too_far(differences):
-                raise LivetagError(
-                    f"the export differs from Keras too much, and was not kept: {wrong}"
-                )
-            _move(made, target, folder / "replaced")
-    except OSError as error:
-        reason = error.strerror or error
-        raise LivetagError(f"{target} cannot be written: {reason}") from error
+    with (
+        writing(target),
+        tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent) as name,
+    ):
+        folder = Path(name)
+        calibration = folder / "calibration.npy"
+        if recordings:
+            np.save(calibration, recorded_windows(recordings, Params()))
+        made, report = folder / "made", folder / "report.json"
+        paths = [weights.path, made, report, calibration if recordings else ""]
+        arguments = [*map(str, paths), plan.format, plan.input, plan.precision]
+        run_apart("livetag.yamnet.export_process", arguments, "exported", stdout=_STDERR)
+        differences = [Difference(**each) for each in json.loads(report.read_bytes())]
+        if wrong := too_far(differences):
+            raise LivetagError(f"the export differs from Keras too much, and was not kept: {wrong}")
+        _move(made, target, folder / "replaced")
     return differences
 
 
