@@ -452,9 +452,13 @@ def test_a_long_recording_is_read_in_blocks(
     monkeypatch.setattr(reader, "_mono", noted)
     (recording,) = list_recordings([str(archive / "long.wav")])
     work = RecordingWork(Job("events", "csv", Config(), ""), compiled.path)
-    done = work(Task(recording, tmp_path / "a" / "b.csv", tmp_path), lambda _: None)
+    heard: list[tuple[float, float]] = []
+    task = Task(recording, tmp_path / "a" / "b.csv", tmp_path)
+    done = work(task, lambda *seconds: heard.append(seconds))
     assert isinstance(done, Done)
     assert done.summary.seconds == 960.0
+    assert heard[0] == (BATCH_PATCHES * 0.48, 960.0)
+    assert heard[-1] == (960.0, 960.0)
     assert max(sizes) == BATCH_PATCHES * 7_680
 
 
@@ -471,7 +475,7 @@ from livetag.schema import Config
 folder = Path({str(tmp_path)!r})
 (recording,) = list_recordings([{str(archive / "site 0/3.wav")!r}])
 work = RecordingWork(Job("events", "csv", Config(), ""), Path({str(compiled.path)!r}))
-print(type(work(Task(recording, folder / "result", folder), lambda _: None)).__name__)
+print(type(work(Task(recording, folder / "result", folder), lambda *_: None)).__name__)
 print(*sorted(sys.modules))
 """
     done = subprocess.run(

@@ -15,9 +15,9 @@ ONE, TWO, THREE = (
     Recording(name, name, name, size) for name, size in (("a", 5), ("b", 3), ("c", 0))
 )
 REPORTS = (
-    Going(ONE, 600.0),
-    Going(TWO, 60.0),
-    Going(ONE, 1_200.0),
+    Going(ONE, 600.0, 0.3),
+    Going(TWO, 60.0, 0.0),
+    Going(ONE, 1_200.0, 0.6),
     Done(TWO, Summary(90.0, 7)),
     Broken(THREE, "no audio"),
 )
@@ -49,6 +49,15 @@ def test_what_is_heard_counts_as_it_comes_and_once(passing: Callable[[float], No
     assert tally.heard_s == 90.0
 
 
+def test_how_far_it_is_grows_within_a_recording() -> None:
+    tally = Tally()
+    far = []
+    for report in (*REPORTS, Done(ONE, Summary(2_000.0, 1))):
+        tally.count(report)
+        far.append(tally.bytes)
+    assert far == pytest.approx([1.5, 1.5, 3.0, 6.0, 6.0, 8.0])
+
+
 @pytest.mark.parametrize(
     ("seconds", "told"),
     [(0.05, "0.05 s"), (59.0, "59.00 s"), (90.0, "1.5 min"), (9_000.0, "2.50 h")],
@@ -66,7 +75,7 @@ def test_a_terminal_shows_files_hours_speed_time_left_and_errors() -> None:
     with ProgressBar(console, [ONE, TWO, THREE]) as bar:
         for report in REPORTS:
             tally.count(report)
-            bar.show(report, tally)
+            bar.show(tally)
     drawn = [line for line in screen.getvalue().replace("\r", "\n").split("\n") if "left" in line]
     assert "2 of 3 recordings, 21.5 min of audio, " in drawn[-1]
     assert "times real time, 1 broken" in drawn[-1]
@@ -77,5 +86,5 @@ def test_where_there_is_no_terminal_nothing_is_drawn() -> None:
     tally = Tally()
     with ProgressBar(Console(file=file), [ONE]) as bar:
         tally.count(REPORTS[0])
-        bar.show(REPORTS[0], tally)
+        bar.show(tally)
     assert file.getvalue() == ""

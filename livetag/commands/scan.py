@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
             ):
                 for report in scan.run(engine):
                     tally.count(report)
-                    bar.show(report, tally)
+                    bar.show(tally)
         except KeyboardInterrupt:
             done = f"{scan.done:,} of {len(recordings):,} recordings are done"
             tell(f"{done}; the same command goes on with the others")

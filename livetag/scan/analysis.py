@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from livetag.audio.pipe import open_ahead
+from livetag.audio.pipe import PipeReader, open_ahead
 from livetag.detector import Detector
 from livetag.errors import InputError, LivetagError
 from livetag.events import EventEnd, Item, Level, Scores
@@ -24,8 +24,8 @@ from livetag.yamnet.classifier import BATCH_PATCHES, Classifier
 ANNOTATIONS: dict[str, type[Any]] = {"raven": RavenSink, "audacity": AudacitySink}
 _LEAST_BLOCK_SECONDS, _MOST_BLOCK_SECONDS = 5.0, 31.0
 _KEPT_BYTES = 24 << 20
-Heard = Callable[[float], None]
-"""Told how many seconds of a recording have been heard, now and then."""
+Heard = Callable[[float, float], None]
+"""Told how many seconds of a recording have been heard, and of how many as its header has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Analyst:
         self._rules = job.rules
         _keep_freed_memory()
 
-    def write(self, recording: Recording, result: Path, heard: Heard = lambda _: None) -> Summary:
+    def write(self, recording: Recording, result: Path, heard: Heard = lambda *_: None) -> Summary:
         """Write a recording's result to a file that nobody reads yet, and what goes beside it.
 
         Raises `InputError` where the recording cannot be read to its end, and `OSError` or another
@@ -60,10 +60,11 @@ class Analyst:
                 undo.enter_context(self._annotating(recording, kind))
                 for kind in self._job.annotations
             ]
-            for item in self._items(recording):
+            reader = undo.enter_context(self._reader(recording))
+            for item in self._items(reader):
                 if isinstance(item, Level):
                     seconds = item.end_s
-                    heard(seconds)
+                    heard(seconds, reader.claimed_seconds)
                 if isinstance(item, EventEnd):
                     for sink in beside:
                         sink.write(item)
@@ -74,12 +75,16 @@ class Analyst:
                 raise InputError(f"{recording.path} holds no sound: it has a header and no samples")
         return Summary(seconds, rows)
 
-    def _items(self, recording: Recording) -> Iterator[Item]:
-        detector = Detector(self._rules, self._params)
+    @contextlib.contextmanager
+    def _reader(self, recording: Recording) -> Iterator[PipeReader]:
         with local_copy(recording.path) as path, open_ahead(path) as reader:
-            chunks = reader.blocks(max(1, round(reader.rate_hz * self.block_seconds)))
-            blocks = numbered(chunks, self._job.began or 0.0)
-            yield from analyze(blocks, reader.rate_hz, self._classifier, detector, self._params)
+            yield reader
+
+    def _items(self, reader: PipeReader) -> Iterator[Item]:
+        chunks = reader.blocks(max(1, round(reader.rate_hz * self.block_seconds)))
+        blocks = numbered(chunks, self._job.began or 0.0)
+        detector = Detector(self._rules, self._params)
+        return analyze(blocks, reader.rate_hz, self._classifier, detector, self._params)
 
     @property
     def block_seconds(self) -> float:

@@ -133,4 +133,4 @@ def _do(work: RecordingWork, tasks: list[Task]) -> list[Done | Broken | Failed]:
     """Do tasks on a worker, with this thread's own model."""
     if getattr(_of_this_thread, "given", None) is not work:
         _of_this_thread.given, _of_this_thread.work = work, copy.copy(work)
-    return [_of_this_thread.work(task, lambda _: None) for task in tasks]
+    return [_of_this_thread.work(task, lambda *_: None) for task in tasks]

@@ -20,27 +20,38 @@ class Tally:
         self.done = 0
         self.rows = 0
         self.broken: list[Broken] = []
-        self._heard_s: dict[Recording, float] = {}
+        self._going: dict[Recording, Going] = {}
         self._finished_s = 0.0
+        self._finished_bytes = 0
         self._began = time.monotonic()
 
     def count(self, report: Report) -> None:
         match report:
-            case Going(recording, seconds):
-                self._heard_s[recording] = seconds
+            case Going(recording):
+                self._going[recording] = report
             case Done(recording, summary):
-                self._heard_s.pop(recording, None)
+                self._finish(recording)
                 self._finished_s += summary.seconds
                 self.rows += summary.rows
                 self.done += 1
             case Broken(recording):
-                self._heard_s.pop(recording, None)
+                self._finish(recording)
                 self.broken.append(report)
+
+    def _finish(self, recording: Recording) -> None:
+        self._going.pop(recording, None)
+        self._finished_bytes += recording.size
 
     @property
     def heard_s(self) -> float:
         """Seconds of audio."""
-        return self._finished_s + sum(self._heard_s.values())
+        return self._finished_s + sum(going.seconds for going in self._going.values())
+
+    @property
+    def bytes(self) -> float:
+        """Of the recordings, as far as they are done: sizes are known before lengths."""
+        going = sum(going.share * going.recording.size for going in self._going.values())
+        return self._finished_bytes + going
 
     @property
     def speed(self) -> float:
@@ -80,14 +91,13 @@ class ProgressBar:
     ) -> None:
         self._bar.stop()
 
-    def show(self, report: Report, tally: Tally) -> None:
+    def show(self, tally: Tally) -> None:
         """Draw what has changed."""
-        size = 0 if isinstance(report, Going) else report.recording.size
         ended = tally.done + len(tally.broken)
         text = f"{ended:,} of {counted(self._recordings, 'recording')}, {tally.audio}"
         if tally.broken:
             text += f", {len(tally.broken):,} broken"
-        self._bar.update(self._line, advance=size, description=text)
+        self._bar.update(self._line, completed=tally.bytes, description=text)
 
 
 def _length(seconds: float) -> str:

@@ -42,10 +42,14 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Going:
-    """So much of a recording has been heard until now."""
+    """So much of a recording has been heard until now.
+
+    `share`: of its length as its header has it, from 0 to 1; 0 where that is unknown.
+    """
 
     recording: Recording
     seconds: float
+    share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +151,12 @@ def serve(connection: Connection, work: Work) -> None:
 def _done(task: Task, work: Work, connection: Connection) -> Report | Failed:
     told_at = time.monotonic()
 
-    def heard(seconds: float) -> None:
+    def heard(seconds: float, of_seconds: float) -> None:
         nonlocal told_at
         if time.monotonic() >= told_at + _TELLING_SECONDS:
             told_at = time.monotonic()
-            connection.send(Going(task.recording, seconds))
+            share = min(1.0, seconds / of_seconds) if of_seconds > 0.0 else 0.0
+            connection.send(Going(task.recording, seconds, share))
 
     try:
         return work(task, heard)
