@@ -202,9 +202,9 @@ def load(weights: str | Path | None = None, *, precision: Precision = "float32")
     """Get YAMNet ready: what is missing is fetched and compiled, once, and kept in the cache.
 
     `weights`: an HDF5 file or a SavedModel folder, instead of the published ones. `precision`: of
-    the network's numbers, `float32`, `bfloat16` (`pip install 'livetag[bfloat16]'`) or `int8`: the
-    others are faster, and their scores are not the same. Raises `ModelError`, and `UsageError` for
-    a precision that cannot run here.
+    the network's numbers, `float32`, `bfloat16` or `int8`: the others are extras (`pip install
+    'livetag[int8]'`), faster, and their scores are not the same. Raises `ModelError`, and
+    `UsageError` for a precision that cannot run here.
     """
     if precision not in PRECISIONS:
         raise UsageError(f"precision: {precision!r} is none of {', '.join(PRECISIONS)}")

@@ -127,6 +127,7 @@ FLOORS = {
     "livetag.sources.file": 5,
     "livetag.sources.microphone": 6,
     "livetag.yamnet.classifier": 5,
+    "livetag.yamnet.int8": 5,
     "livetag.yamnet.export_litert": 5,
     "livetag.yamnet.export_onnx": 5,
     "livetag.yamnet.export_savedmodel": 5,
@@ -196,6 +197,7 @@ FLOORS = {
 
 LIBRARIES = {
     "ai_edge_litert": {"livetag.yamnet.classifier", "livetag.yamnet.export_litert"},
+    "ai_edge_quantizer": {"livetag.yamnet.int8"},
     "distributed": {"livetag.scan.cluster"},
     "filelock": {"livetag.cache", "livetag.scan.folder"},
     "fsspec": {"livetag.scan.remote"},
@@ -234,6 +236,7 @@ LIBRARIES = {
         "livetag.yamnet.export_graph",
         "livetag.yamnet.export_litert",
         "livetag.yamnet.export_savedmodel",
+        "livetag.yamnet.int8",
     },
     "tf2onnx": {"livetag.yamnet.export_onnx"},
     "tomli_w": {"livetag.config_report"},

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from livetag.cache import cache_lock, read_cached
 from livetag.errors import ModelError
+from livetag.yamnet.int8 import check_installed
 from livetag.yamnet.precision import Precision
 from livetag.yamnet.tensorflow_process import run_apart
 from livetag.yamnet.weights import PUBLISHED, Progress, Weights, inspect, obtain_weights
 
-_FORMATS: dict[Precision, str] = {"float32": "v2", "bfloat16": "v2", "int8": "int8-v1"}
-"""In a model's name. Another number where what is compiled changes, as by int8's ranges, so that
-older files are not used. What runs in bfloat16 is compiled in float32."""
+_FORMATS: dict[Precision, str] = {"float32": "v2", "bfloat16": "v2", "int8": "int8-v2"}
+"""In a model's name. Another number where what is compiled changes, so that older files are not
+used. What runs in bfloat16 is compiled in float32."""
 _MOST_MODEL_BYTES = 64 << 20  # the model has 15 MB
 _MOST_REPORT_BYTES = 64 << 10
 
@@ -100,14 +101,17 @@ def obtain_model(
     say: Callable[[str], None],
     precision: Precision = "float32",
 ) -> CompiledModel:
-    """The compiled model, made first where it is missing. Raises `ModelError`.
+    """The compiled model, made first where it is missing.
 
-    `named`: weights the user chose, or None for the published ones. `say` is told, once, that
-    the model is being compiled, and where another process keeps this one waiting.
+    Raises `ModelError`, and `UsageError` where what makes it is not installed. `named`: weights the
+    user chose, or None for the published ones. `say` is told, once, that the model is being
+    compiled, and where another process keeps this one waiting.
     """
     ready = find_model(named, cache, precision)
     if ready is not None:
         return ready
+    if precision == "int8":
+        check_installed()
     weights = obtain_weights(named, cache, progress, say)
     with cache_lock(cache, say):
         # Another process may have been faster.

@@ -87,8 +87,16 @@ def check_sounds(params: Params) -> Iterator[FloatArray]:
     yield np.concatenate(list(demo_chunks()))
 
 
-def compare(plan: Plan, export: Callable[[FloatArray], Outputs], model: Any) -> list[Difference]:
-    """What each output of an export differs by. Raises `LivetagError` for other outputs."""
+def compare(
+    plan: Plan,
+    export: Callable[[FloatArray], Outputs],
+    model: Any,
+    bounds: Bounds | None = None,
+) -> list[Difference]:
+    """What each output of an export differs by. Raises `LivetagError` for other outputs.
+
+    `bounds`: the plan's, where no others are given.
+    """
     params = Params()
     rows: dict[str, list[FloatArray]] = {}
     for sound in check_sounds(params):
@@ -105,7 +113,7 @@ def compare(plan: Plan, export: Callable[[FloatArray], Outputs], model: Any) -> 
             raise LivetagError(f"the export has other outputs than YAMNet: {shapes}")
         for name, array in expected.items():
             rows.setdefault(name, []).append(np.abs(found[name] - array).max(axis=1))
-    bounds = bounds_of(plan)
+    bounds = bounds or bounds_of(plan)
     return [
         Difference(name, *_largest_and_mean(each), getattr(bounds, name), bounds.measure)
         for name, each in rows.items()
