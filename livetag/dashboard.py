@@ -20,7 +20,7 @@ from livetag.halfblocks import NO_COLOURS, Colours, Line, colours_of
 from livetag.records import called
 from livetag.spectrum_panel import panel, panel_height
 from livetag.state import MonitorState
-from livetag.text import printable
+from livetag.text import decibels, duration, milliseconds, printable
 
 _PLAIN = Style.null()
 _BOLD = Style(bold=True)
@@ -327,28 +327,6 @@ class _Painter:
         if cell_len(text) > width:
             text = set_cell_size(text, width - 1).rstrip() + self._glyphs.ellipsis
         return set_cell_size(text, width)
-
-
-def duration(seconds: float) -> str:
-    """A duration for people: 7 s, 3:07, 2:03:07, 4 d 02:03."""
-    whole = int(seconds)
-    minutes, secs = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours:02}:{minutes:02}"
-    if hours:
-        return f"{hours}:{minutes:02}:{secs:02}"
-    return f"{minutes}:{secs:02}" if minutes else f"{secs} s"
-
-
-def milliseconds(seconds: float | None, places: int = 0) -> str:
-    return "- ms" if seconds is None else f"{seconds * 1e3:.{places}f} ms"
-
-
-def decibels(dbfs: float) -> str:
-    """A level in six columns, as far down as 24 bits go."""
-    return "  -inf" if dbfs < -144.0 else f"{dbfs:6.1f}"
 
 
 def _slowed(pace: Pace) -> str:

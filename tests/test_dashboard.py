@@ -10,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from livetag.dashboard import Dashboard, decibels, duration, render
+from livetag.dashboard import Dashboard, render
 from livetag.events import (
     EventAlert,
     EventEnd,
@@ -465,38 +465,6 @@ def test_an_alert_that_sounds_differs_from_another_event_by_more_than_colour(
         state.sounding["", SIREN] = event
         lines.append(line_with(rendered(state, colour="standard").split("\n"), "Siren"))
     assert lines[0] != lines[1]
-
-
-# --- Words --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.9, "0 s"),
-        (59.99, "59 s"),
-        (60, "1:00"),
-        (187, "3:07"),
-        (7_387, "2:03:07"),
-        (4 * 86_400 + 7_387, "4 d 02:03"),
-    ],
-)
-def test_a_duration_is_told_as_people_do(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("dbfs", "text"),
-    [
-        (-20.0, " -20.0"),
-        (0.0, "   0.0"),
-        (-143.9, "-143.9"),
-        (-150.0, "  -inf"),
-        (-np.inf, "  -inf"),
-    ],
-)
-def test_a_level_takes_six_columns(dbfs: float, text: str) -> None:
-    assert decibels(dbfs) == text
 
 
 def test_drawing_changes_nothing(state: MonitorState) -> None:
