@@ -11,7 +11,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 
-from livetag.events import EventStart, Explanation, FloatArray, Pace
+from livetag.events import EventStart, Explanation, Pace
+from livetag.gauges import BAR, bar, curve, meter
 from livetag.halfblocks import NO_COLOURS, Colours, colours_of
 from livetag.lines import ALERT, ASCII, BOLD, DIM, PLAIN, TITLE, UNICODE, Glyphs, Line, Lines
 from livetag.records import called
@@ -19,12 +20,6 @@ from livetag.spectrum_panel import panel, panel_height
 from livetag.state import MonitorState
 from livetag.text import decibels, duration, milliseconds, printable
 
-_BAR = Style(color="green")
-_LOUD = Style(color="yellow")
-_REVERSE = Style(reverse=True)
-_FLOOR_DBFS = -60.0
-_LOUD_DBFS = -12.0
-_HOT_DBFS = -3.0
 _ALARM = ALERT + Style(reverse=True)
 _STALLED_AFTER_S = 1.0
 _OPENING_S = 5.0
@@ -106,7 +101,7 @@ class Dashboard:
         label, after = " Level  ", f"{decibels(rms)} dBFS  peak {decibels(state.peak_dbfs)} "
         clip = "CLIP " if state.clipping else "     "
         room = max(4, draw.width - len(label) - len(after) - len(clip) - 2)
-        gauge = _meter(rms, state.peak_dbfs, room, draw.glyphs)
+        gauge = meter(rms, state.peak_dbfs, room, draw.glyphs)
         return draw.fit([(label, PLAIN), *gauge, ("  ", PLAIN), (after, PLAIN), (clip, ALERT)])
 
     def _spectrogram(self, draw: Lines, height: int, colours: Colours) -> list[Line]:
@@ -132,15 +127,15 @@ class Dashboard:
             score = float(history[-1, index])
             threshold = state.thresholds[index]
             alerting = index in state.alerting and score >= threshold
-            style = ALERT if alerting else _BAR
+            style = ALERT if alerting else BAR
             name_style = ALERT if alerting else BOLD if score >= threshold else PLAIN
             marker = "!" if index in state.alerting else " "
-            recent = _curve(history[:, index], state.history_windows, curve_width, draw.glyphs)
+            recent = curve(history[:, index], state.history_windows, curve_width, draw.glyphs)
             lines.append(
                 draw.fit(
                     [
                         (f"{marker}{draw.cut(state.labels[index].name, name_width)} ", name_style),
-                        *_bar(score, threshold, bar_width, style, draw.glyphs),
+                        *bar(score, threshold, bar_width, style, draw.glyphs),
                         (f" {score:4.2f}  ", name_style),
                         (recent, style),
                     ]
@@ -203,59 +198,6 @@ class Dashboard:
                 (f"{dot}up {duration(state.uptime_s)}", DIM),
             ]
         )
-
-
-def _meter(rms_dbfs: float, peak_dbfs: float, width: int, glyphs: Glyphs) -> Line:
-    """From -60 to 0 dBFS: the bar is the loudness (RMS), the mark the peak."""
-    filled, peak = _place(rms_dbfs, width), _place(peak_dbfs, width)
-    loud, hot = _place(_LOUD_DBFS, width), _place(_HOT_DBFS, width)
-    cells: Line = []
-    full, empty = glyphs.eighths[-1], glyphs.dot
-    for begin, end, style in ((0, loud, _BAR), (loud, hot, _LOUD), (hot, width, ALERT)):
-        bar = max(0, min(filled, end) - begin)
-        text = full * bar + empty * (end - begin - bar)
-        if begin <= peak - 1 < end:
-            at = peak - 1 - begin
-            text = text[:at] + glyphs.mark + text[at + 1 :]
-        cells.append(Segment(text[:bar], style))
-        cells.append(Segment(text[bar:], style if begin <= peak - 1 < end else DIM))
-    return cells
-
-
-def _place(dbfs: float, width: int) -> int:
-    share = (max(dbfs, _FLOOR_DBFS) - _FLOOR_DBFS) / -_FLOOR_DBFS
-    return min(width, round(share * width))
-
-
-def _bar(score: float, threshold: float, width: int, style: Style, glyphs: Glyphs) -> Line:
-    """A score from 0 to 1, to an eighth of a cell, with a mark where the threshold is."""
-    eighths = round(min(max(score, 0.0), 1.0) * width * 8)
-    whole, rest = divmod(eighths, 8)
-    text = glyphs.eighths[-1] * whole
-    if rest and whole < width:
-        text += glyphs.eighths[rest]
-    text = text.ljust(width)
-    at = min(width - 1, int(threshold * width))
-    inside = at < len(text.rstrip())
-    return [
-        Segment(text[:at], style),
-        Segment(glyphs.threshold, style + _REVERSE if inside else DIM),
-        Segment(text[at + 1 :], style),
-    ]
-
-
-def _curve(scores: FloatArray, windows: int, width: int, glyphs: Glyphs) -> str:
-    """The last of so many windows' scores, float32[n] from 0 to 1: the highest in each cell.
-
-    Where there are fewer, it begins at the right.
-    """
-    padded = np.zeros(windows, np.float32)
-    padded[windows - len(scores) :] = scores
-    edges = np.linspace(0, windows, width + 1).astype(int)
-    begins = np.minimum(edges[:-1], windows - 1)
-    peaks = np.maximum.reduceat(padded, begins)
-    levels = np.ceil(np.clip(peaks, 0.0, 1.0) * 8 - 0.4).astype(int)
-    return "".join(glyphs.spark[level] for level in levels.tolist())
 
 
 def _slowed(pace: Pace) -> str:

@@ -221,30 +221,6 @@ def test_a_class_has_a_name_a_bar_with_its_threshold_and_a_score(state: MonitorS
     assert [line[1:6] for line in order] == ["Speec", "Smoke", "Dog  "]
 
 
-def test_a_threshold_inside_a_bar_stands_out_from_it(state: MonitorState) -> None:
-    """On a full cell the mark is drawn reversed: it would be lost in the bar otherwise."""
-    found = {}
-    for line in Dashboard(state, 10).lines(120, 30):
-        text = "".join(segment.text for segment in line)
-        marks = [segment.style for segment in line if segment.text == "┊"]
-        if marks:
-            (style,) = marks
-            found[text[1:7].strip()] = bool(style and style.reverse)
-    assert found == {"Speech": True, "Smoke": True, "Dog": False}
-
-
-@pytest.mark.parametrize("threshold", [0.001, 0.5, 1.0])
-def test_a_bar_keeps_its_width_wherever_the_threshold_is(
-    threshold: float, labels: ClassMap
-) -> None:
-    state = heard(Config(threshold=threshold, alert=()), labels)
-    for width in (40, 80, 120):
-        lines = screen(state, width, 30)
-        assert {cell_len(line) for line in lines} == {width}
-        for score in ("0.75", "0.50", "0.25"):
-            assert line_with(lines, f" {score}  ").count("┊") == 1
-
-
 def test_what_is_sounding_has_its_age_alerts_first(state: MonitorState) -> None:
     lines = screen(state)
     begin = next(number for number, line in enumerate(lines) if "Sounding now (3)" in line)
