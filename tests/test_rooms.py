@@ -69,6 +69,7 @@ FLOORS = {
     "livetag.audio.writer": 2,
     "livetag.evaluation.audioset": 2,
     "livetag.halfblocks": 2,
+    "livetag.history_file": 2,
     "livetag.options": 2,
     "livetag.schema": 2,
     "livetag.schema_words": 1,

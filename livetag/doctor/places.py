@@ -15,7 +15,7 @@ from pathlib import Path
 from livetag import schema
 from livetag.doctor.check import Check, judged
 from livetag.errors import LivetagError, ModelError, UsageError
-from livetag.history import connect, explain, is_begun
+from livetag.history_file import connect, explain, is_begun
 from livetag.logfile import LogFormat, RefusedError, check_beginning
 from livetag.resources import history_path
 from livetag.sinks.annotations import AudacitySink, DcaseSink, RavenSink
