@@ -8,19 +8,14 @@ sign itself is `%%`. Codes stand for digits alone, so that no date leads out of 
 """
 
 import contextlib
-import csv
-import errno
-import os
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from livetag.appendfile import AppendFile
 from livetag.disk import sync_folder
 from livetag.errors import LivetagError, UsageError
+from livetag.log_format import LogFormat, RefusedError
 
 CODES = ("%Y", "%m", "%d", "%H", "%j", "%G", "%V")
 """Year, month, day, hour, day of the year; ISO 8601's year and week. Nothing is shorter than an
@@ -29,30 +24,6 @@ hour: the file would be another for each record."""
 _CODE = re.compile(r"%.?", re.DOTALL)
 _BYTES_PER_MEGABYTE = 1_000_000
 _LATE_SECONDS = 2 * 86_400.0
-_LONGEST_LINE = 65_536
-
-
-@dataclass(frozen=True)
-class LogFormat:
-    """What the files of one kind of log have in common.
-
-    `header`: the first line of each, if they have one. `first_line`: what the first line of a file
-    that is appended to has to match. `is_whole`: whether a last line that lacks its end lacks
-    nothing else. `one_stream`: times count from a stream's start, so that nothing is appended to
-    another run's records.
-    """
-
-    header: str = ""
-    first_line: re.Pattern[str] = re.compile("")
-    is_whole: Callable[[str], bool] = lambda _: False
-    one_stream: bool = False
-
-
-class RefusedError(OSError):
-    """A file that holds something else. The message is in `strerror`, as in any `OSError`."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(errno.EEXIST, message)
 
 
 class LogFile:
@@ -146,7 +117,7 @@ class LogFile:
         if most is None:
             return False
         size = self._file.size
-        header = len(_header_line(self._format))
+        header = len(self._format.header_line)
         return size > header and size + length > most * _BYTES_PER_MEGABYTE
 
     def _begin(self, base: Path, number: int | None = None) -> None:
@@ -174,10 +145,10 @@ class LogFile:
 
     def _opened(self, path: Path) -> AppendFile:
         """A file to append to: with its header where it is new, its last line whole otherwise."""
-        torn, missing = None, _header_line(self._format)
+        torn, missing = None, self._format.header_line
         if path.is_file() and path.stat().st_size:
-            check_beginning(path, self._format)
-            torn, missing = _mended(path, self._format)
+            self._format.check(path)
+            torn, missing = self._format.mended(path)
         file = AppendFile(path, self._synced, torn)
         try:
             file.append(missing)
@@ -235,67 +206,3 @@ def _expanded(part: str, at: float) -> str:
     """One part of a pattern at a UNIX time. Code by code: a name may hold what no locale can."""
     local = time.localtime(at)
     return _CODE.sub(lambda code: "%" if code[0] == "%%" else time.strftime(code[0], local), part)
-
-
-def check_beginning(path: Path, log_format: LogFormat) -> None:
-    """Raise `RefusedError` where a file holds what no record may be appended to."""
-    header = _header_line(log_format)
-    with path.open("rb") as file:
-        beginning = file.read(_LONGEST_LINE)
-    if header.startswith(beginning):  # no more than the header, or part of it
-        return
-    if log_format.one_stream:
-        raise RefusedError(
-            f"{path} is there already, and its times are another stream's: "
-            "name another file, or remove it"
-        )
-    first_line = beginning.partition(b"\n")[0].strip().decode("utf-8", "replace")
-    if (log_format.header and first_line != log_format.header) or not log_format.first_line.match(
-        first_line
-    ):
-        raise RefusedError(
-            f"{path} is not a log of livetag's (its first line differs): name another file"
-        )
-
-
-def _mended(path: Path, log_format: LogFormat) -> tuple[tuple[int, int] | None, bytes]:
-    """From where to where half a line is that a crash left, and what is to stand there instead."""
-    with path.open("rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        begin = _after_last_newline(file, end)
-        file.seek(begin)
-        last_line = file.read(_LONGEST_LINE)
-    if begin == end:
-        return None, b""
-    if log_format.is_whole(last_line.decode("utf-8", "replace")):
-        return None, b"\n"
-    return (begin, end), b"" if begin else _header_line(log_format)
-
-
-def _after_last_newline(file: BinaryIO, end: int) -> int:
-    """Where the last line before `end` begins."""
-    while end:
-        begin = max(0, end - _LONGEST_LINE)
-        file.seek(begin)
-        found = file.read(end - begin).rfind(b"\n")
-        if found >= 0:
-            return begin + found + 1
-        end = begin
-    return 0
-
-
-def row_of(columns: int, delimiter: str = ",") -> Callable[[str], bool]:
-    """Tells whether a line is a row of so many columns, the last of which is not empty."""
-
-    def is_whole(line: str) -> bool:
-        try:
-            (row,) = csv.reader([line], delimiter=delimiter, strict=True)
-        except (csv.Error, ValueError):
-            return False
-        return len(row) == columns and row[-1] != ""
-
-    return is_whole
-
-
-def _header_line(log_format: LogFormat) -> bytes:
-    return f"{log_format.header}\n".encode() if log_format.header else b""

@@ -30,6 +30,7 @@ FLOORS = {
     "livetag.evaluation": 0,
     "livetag.audio.endings": 0,
     "livetag.evaluation.suffixes": 1,
+    "livetag.log_format": 0,
     "livetag.memory": 0,
     "livetag.history_schema": 0,
     "livetag.files": 0,

@@ -16,7 +16,7 @@ from livetag import schema
 from livetag.doctor.check import Check, judged
 from livetag.errors import LivetagError, ModelError, UsageError
 from livetag.history_file import connect, explain, is_begun
-from livetag.logfile import LogFormat, RefusedError, check_beginning
+from livetag.log_format import LogFormat, RefusedError
 from livetag.resources import history_path
 from livetag.sinks.annotations import AudacitySink, DcaseSink, RavenSink
 from livetag.sinks.csv_log import CsvSink
@@ -116,7 +116,7 @@ def _log_folder(pattern: Path, path: Path, log_format: LogFormat) -> Path:
         raise LivetagError(f"the log {path} cannot be written: it is a folder")
     if path.is_file() and path.stat().st_size:
         try:
-            check_beginning(path, log_format)
+            log_format.check(path)
         except RefusedError as error:
             raise UsageError(error.strerror) from error
     folders = pattern.parent.parts
