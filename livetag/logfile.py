@@ -1,27 +1,17 @@
 """`LogFile`: a text file that records are appended to, and that another follows by date or size.
 
 A file that somebody moves or removes meanwhile is followed by a new one of its name.
-
-A path may hold `strftime`'s codes for numbers, in the machine's time zone: `events-%Y-%m-%d.csv` is
-a new file each day, `%Y/%m/events.csv` one each month, in a folder that is made for it. A percent
-sign itself is `%%`. Codes stand for digits alone, so that no date leads out of the folder.
 """
 
 import contextlib
-import re
 import time
 from pathlib import Path
 
 from livetag.appendfile import AppendFile
-from livetag.disk import sync_folder
 from livetag.errors import LivetagError, UsageError
 from livetag.log_format import LogFormat, RefusedError
+from livetag.log_name import LogName
 
-CODES = ("%Y", "%m", "%d", "%H", "%j", "%G", "%V")
-"""Year, month, day, hour, day of the year; ISO 8601's year and week. Nothing is shorter than an
-hour: the file would be another for each record."""
-
-_CODE = re.compile(r"%.?", re.DOTALL)
 _BYTES_PER_MEGABYTE = 1_000_000
 _LATE_SECONDS = 2 * 86_400.0
 
@@ -55,17 +45,15 @@ class LogFile:
         Raises `UsageError` where the pattern holds a code that is none of `CODES`, or the file is
         something else, and `LivetagError` where it cannot be written.
         """
-        check_codes(pattern)
-        self._pattern = pattern
-        self._suffix = "" if "%" in pattern.suffix else pattern.suffix
+        self._name = LogName(pattern)
         self._format = log_format
         self._synced = synced
         self.max_megabytes = max_megabytes
         self._newest = time.time() if opened_at is None else opened_at
-        self._base = self._base_at(self._newest)
+        self._base = self._name.base_at(self._newest)
         self._number = 1
         try:
-            self._make_folders(self._base)
+            self._name.make_folders(self._base, synced)
             self._number = self._last_number(self._base)
             self._file = self._opened(self.path)
         except RefusedError as error:
@@ -77,7 +65,7 @@ class LogFile:
     @property
     def path(self) -> Path:
         """The file that is written at present."""
-        return self._numbered(self._base, self._number)
+        return self._name.numbered(self._base, self._number)
 
     def write(self, record: str, at: float) -> None:
         """Append a record of the UNIX time `at`; in the file when this returns.
@@ -107,7 +95,7 @@ class LogFile:
     def _follow_date(self, at: float) -> None:
         if self._newest - _LATE_SECONDS < at < self._newest:
             return
-        base = self._base_at(at)
+        base = self._name.base_at(at)
         if base != self._base:
             self._begin(base)
         self._newest = at
@@ -123,7 +111,7 @@ class LogFile:
     def _begin(self, base: Path, number: int | None = None) -> None:
         """Go on in the folder of a base: with the last file there, or that of a number."""
         try:
-            self._make_folders(base)
+            self._name.make_folders(base, self._synced)
             number = number or self._last_number(base)
         except OSError as error:
             raise self._naming(base, error) from error
@@ -131,7 +119,7 @@ class LogFile:
 
     def _turn_to(self, base: Path, number: int) -> None:
         """Open another file and close this one; where that fails, this one stays."""
-        path = self._numbered(base, number)
+        path = self._name.numbered(base, number)
         try:
             following = self._opened(path)
         except RefusedError:
@@ -161,48 +149,8 @@ class LogFile:
     def _naming(self, path: Path, error: OSError) -> OSError:
         """The error with the file in its message, where the user knows its pattern alone."""
         said = error.strerror or str(error)
-        return OSError(error.errno, said if path == self._pattern else f"{path}: {said}")
-
-    def _base_at(self, at: float) -> Path:
-        """The path for a UNIX time, without a number."""
-        return Path(*(_expanded(part, at) for part in self._pattern.parts))
-
-    def _make_folders(self, base: Path) -> None:
-        """Make the folders that dates name, and those below; the others are the user's to make."""
-        named = [set(_CODE.findall(part)) - {"%%"} for part in self._pattern.parts]
-        for depth in range(1, len(base.parts)):
-            folder = Path(*base.parts[:depth])
-            if any(named[:depth]) and not folder.is_dir():
-                folder.mkdir(exist_ok=True)
-                if self._synced:
-                    sync_folder(folder.parent)
-
-    def _numbered(self, base: Path, number: int) -> Path:
-        if number == 1:
-            return base
-        stem = base.name.removesuffix(self._suffix)
-        return base.with_name(f"{stem}.{number}{self._suffix}")
+        return OSError(error.errno, said if path == self._name.pattern else f"{path}: {said}")
 
     def _last_number(self, base: Path) -> int:
-        """The number of the last file that is there; 1 for none."""
-        if self.max_megabytes is None:
-            return 1
-        stem = base.name.removesuffix(self._suffix)
-        name = re.compile(rf"{re.escape(stem)}\.([1-9][0-9]{{0,8}}){re.escape(self._suffix)}")
-        found = (name.fullmatch(path.name) for path in base.parent.iterdir())
-        return max((int(match[1]) for match in found if match), default=1)
-
-
-def check_codes(pattern: Path) -> None:
-    for code in _CODE.findall(str(pattern)):
-        if code not in (*CODES, "%%"):
-            raise UsageError(
-                f"{pattern}: {code!r} is no date: there are {', '.join(CODES)}, as in "
-                "events-%Y-%m-%d.csv; a percent sign itself is written %%"
-            )
-
-
-def _expanded(part: str, at: float) -> str:
-    """One part of a pattern at a UNIX time. Code by code: a name may hold what no locale can."""
-    local = time.localtime(at)
-    return _CODE.sub(lambda code: "%" if code[0] == "%%" else time.strftime(code[0], local), part)
+        """Of the file to go on with. Numbers mean nothing where size does not."""
+        return 1 if self.max_megabytes is None else self._name.last_number(base)

@@ -49,6 +49,7 @@ FLOORS = {
     "livetag.relay": 0,
     "livetag.scan.remote": 1,
     "livetag.cache": 1,
+    "livetag.log_name": 1,
     "livetag.lines": 1,
     "livetag.appendfile": 1,
     "livetag.recording_options": 1,
