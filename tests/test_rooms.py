@@ -117,6 +117,7 @@ FLOORS = {
     "livetag.yamnet.model": 4,
     "livetag.evaluation.event_metrics": 5,
     "livetag.evaluation.plot": 5,
+    "livetag.clip_cutter": 5,
     "livetag.dashboard": 6,
     "livetag.history": 5,
     "livetag.outlet": 5,
