@@ -93,6 +93,7 @@ FLOORS = {
     "livetag.yamnet.trial_sounds": 3,
     "livetag.yamnet.weights": 3,
     "livetag.audio.outage": 5,
+    "livetag.audio.timeline": 4,
     "livetag.audio.watch": 4,
     "livetag.config_report": 4,
     "livetag.detector": 4,
