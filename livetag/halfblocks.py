@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
 
+from livetag.lines import Line
+
 FloatArray = npt.NDArray[np.float32]
-Line = list[Segment]
 
 MAGMA = (  # matplotlib's, at 16 equal steps
     *("#000004", "#0b0924", "#20114b", "#3b0f70", "#57157e", "#721f81", "#8c2981", "#a8327d"),

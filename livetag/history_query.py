@@ -13,7 +13,7 @@ from types import NoneType, TracebackType
 from typing import Any, Self, TypeVar
 
 from livetag.errors import InputError, LivetagError
-from livetag.history import connect, explain, is_begun
+from livetag.history_file import connect, explain, is_begun
 
 QUARTER_SECONDS = 900
 """A quarter of an hour: every time zone's offset is a multiple of it."""

@@ -12,12 +12,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from livetag.dashboard import duration
 from livetag.history_map import HourMap, draw
 from livetag.history_query import HeardEvent, HeardGap, History, Query, Span, Summary
 from livetag.records import iso_time, score
 from livetag.sinks.csv_log import COLUMNS
-from livetag.text import counted, printable
+from livetag.text import counted, duration, printable
 from livetag.yamnet.labels import class_map
 
 CSV_COLUMNS = (*COLUMNS, "alert", "group", "withheld", "windows", "level_dbfs", "run")

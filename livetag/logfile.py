@@ -1,58 +1,19 @@
 """`LogFile`: a text file that records are appended to, and that another follows by date or size.
 
 A file that somebody moves or removes meanwhile is followed by a new one of its name.
-
-A path may hold `strftime`'s codes for numbers, in the machine's time zone: `events-%Y-%m-%d.csv` is
-a new file each day, `%Y/%m/events.csv` one each month, in a folder that is made for it. A percent
-sign itself is `%%`. Codes stand for digits alone, so that no date leads out of the folder.
 """
 
 import contextlib
-import csv
-import errno
-import os
-import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from livetag.appendfile import AppendFile
-from livetag.disk import sync_folder
 from livetag.errors import LivetagError, UsageError
+from livetag.log_format import LogFormat, RefusedError
+from livetag.log_name import LogName
 
-CODES = ("%Y", "%m", "%d", "%H", "%j", "%G", "%V")
-"""Year, month, day, hour, day of the year; ISO 8601's year and week. Nothing is shorter than an
-hour: the file would be another for each record."""
-
-_CODE = re.compile(r"%.?", re.DOTALL)
 _BYTES_PER_MEGABYTE = 1_000_000
 _LATE_SECONDS = 2 * 86_400.0
-_LONGEST_LINE = 65_536
-
-
-@dataclass(frozen=True)
-class LogFormat:
-    """What the files of one kind of log have in common.
-
-    `header`: the first line of each, if they have one. `first_line`: what the first line of a file
-    that is appended to has to match. `is_whole`: whether a last line that lacks its end lacks
-    nothing else. `one_stream`: times count from a stream's start, so that nothing is appended to
-    another run's records.
-    """
-
-    header: str = ""
-    first_line: re.Pattern[str] = re.compile("")
-    is_whole: Callable[[str], bool] = lambda _: False
-    one_stream: bool = False
-
-
-class RefusedError(OSError):
-    """A file that holds something else. The message is in `strerror`, as in any `OSError`."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(errno.EEXIST, message)
 
 
 class LogFile:
@@ -84,17 +45,15 @@ class LogFile:
         Raises `UsageError` where the pattern holds a code that is none of `CODES`, or the file is
         something else, and `LivetagError` where it cannot be written.
         """
-        check_codes(pattern)
-        self._pattern = pattern
-        self._suffix = "" if "%" in pattern.suffix else pattern.suffix
+        self._name = LogName(pattern)
         self._format = log_format
         self._synced = synced
         self.max_megabytes = max_megabytes
         self._newest = time.time() if opened_at is None else opened_at
-        self._base = self._base_at(self._newest)
+        self._base = self._name.base_at(self._newest)
         self._number = 1
         try:
-            self._make_folders(self._base)
+            self._name.make_folders(self._base, synced)
             self._number = self._last_number(self._base)
             self._file = self._opened(self.path)
         except RefusedError as error:
@@ -106,7 +65,7 @@ class LogFile:
     @property
     def path(self) -> Path:
         """The file that is written at present."""
-        return self._numbered(self._base, self._number)
+        return self._name.numbered(self._base, self._number)
 
     def write(self, record: str, at: float) -> None:
         """Append a record of the UNIX time `at`; in the file when this returns.
@@ -136,7 +95,7 @@ class LogFile:
     def _follow_date(self, at: float) -> None:
         if self._newest - _LATE_SECONDS < at < self._newest:
             return
-        base = self._base_at(at)
+        base = self._name.base_at(at)
         if base != self._base:
             self._begin(base)
         self._newest = at
@@ -146,13 +105,13 @@ class LogFile:
         if most is None:
             return False
         size = self._file.size
-        header = len(_header_line(self._format))
+        header = len(self._format.header_line)
         return size > header and size + length > most * _BYTES_PER_MEGABYTE
 
     def _begin(self, base: Path, number: int | None = None) -> None:
         """Go on in the folder of a base: with the last file there, or that of a number."""
         try:
-            self._make_folders(base)
+            self._name.make_folders(base, self._synced)
             number = number or self._last_number(base)
         except OSError as error:
             raise self._naming(base, error) from error
@@ -160,7 +119,7 @@ class LogFile:
 
     def _turn_to(self, base: Path, number: int) -> None:
         """Open another file and close this one; where that fails, this one stays."""
-        path = self._numbered(base, number)
+        path = self._name.numbered(base, number)
         try:
             following = self._opened(path)
         except RefusedError:
@@ -174,10 +133,10 @@ class LogFile:
 
     def _opened(self, path: Path) -> AppendFile:
         """A file to append to: with its header where it is new, its last line whole otherwise."""
-        torn, missing = None, _header_line(self._format)
+        torn, missing = None, self._format.header_line
         if path.is_file() and path.stat().st_size:
-            check_beginning(path, self._format)
-            torn, missing = _mended(path, self._format)
+            self._format.check(path)
+            torn, missing = self._format.mended(path)
         file = AppendFile(path, self._synced, torn)
         try:
             file.append(missing)
@@ -190,112 +149,8 @@ class LogFile:
     def _naming(self, path: Path, error: OSError) -> OSError:
         """The error with the file in its message, where the user knows its pattern alone."""
         said = error.strerror or str(error)
-        return OSError(error.errno, said if path == self._pattern else f"{path}: {said}")
-
-    def _base_at(self, at: float) -> Path:
-        """The path for a UNIX time, without a number."""
-        return Path(*(_expanded(part, at) for part in self._pattern.parts))
-
-    def _make_folders(self, base: Path) -> None:
-        """Make the folders that dates name, and those below; the others are the user's to make."""
-        named = [set(_CODE.findall(part)) - {"%%"} for part in self._pattern.parts]
-        for depth in range(1, len(base.parts)):
-            folder = Path(*base.parts[:depth])
-            if any(named[:depth]) and not folder.is_dir():
-                folder.mkdir(exist_ok=True)
-                if self._synced:
-                    sync_folder(folder.parent)
-
-    def _numbered(self, base: Path, number: int) -> Path:
-        if number == 1:
-            return base
-        stem = base.name.removesuffix(self._suffix)
-        return base.with_name(f"{stem}.{number}{self._suffix}")
+        return OSError(error.errno, said if path == self._name.pattern else f"{path}: {said}")
 
     def _last_number(self, base: Path) -> int:
-        """The number of the last file that is there; 1 for none."""
-        if self.max_megabytes is None:
-            return 1
-        stem = base.name.removesuffix(self._suffix)
-        name = re.compile(rf"{re.escape(stem)}\.([1-9][0-9]{{0,8}}){re.escape(self._suffix)}")
-        found = (name.fullmatch(path.name) for path in base.parent.iterdir())
-        return max((int(match[1]) for match in found if match), default=1)
-
-
-def check_codes(pattern: Path) -> None:
-    for code in _CODE.findall(str(pattern)):
-        if code not in (*CODES, "%%"):
-            raise UsageError(
-                f"{pattern}: {code!r} is no date: there are {', '.join(CODES)}, as in "
-                "events-%Y-%m-%d.csv; a percent sign itself is written %%"
-            )
-
-
-def _expanded(part: str, at: float) -> str:
-    """One part of a pattern at a UNIX time. Code by code: a name may hold what no locale can."""
-    local = time.localtime(at)
-    return _CODE.sub(lambda code: "%" if code[0] == "%%" else time.strftime(code[0], local), part)
-
-
-def check_beginning(path: Path, log_format: LogFormat) -> None:
-    """Raise `RefusedError` where a file holds what no record may be appended to."""
-    header = _header_line(log_format)
-    with path.open("rb") as file:
-        beginning = file.read(_LONGEST_LINE)
-    if header.startswith(beginning):  # no more than the header, or part of it
-        return
-    if log_format.one_stream:
-        raise RefusedError(
-            f"{path} is there already, and its times are another stream's: "
-            "name another file, or remove it"
-        )
-    first_line = beginning.partition(b"\n")[0].strip().decode("utf-8", "replace")
-    if (log_format.header and first_line != log_format.header) or not log_format.first_line.match(
-        first_line
-    ):
-        raise RefusedError(
-            f"{path} is not a log of livetag's (its first line differs): name another file"
-        )
-
-
-def _mended(path: Path, log_format: LogFormat) -> tuple[tuple[int, int] | None, bytes]:
-    """From where to where half a line is that a crash left, and what is to stand there instead."""
-    with path.open("rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        begin = _after_last_newline(file, end)
-        file.seek(begin)
-        last_line = file.read(_LONGEST_LINE)
-    if begin == end:
-        return None, b""
-    if log_format.is_whole(last_line.decode("utf-8", "replace")):
-        return None, b"\n"
-    return (begin, end), b"" if begin else _header_line(log_format)
-
-
-def _after_last_newline(file: BinaryIO, end: int) -> int:
-    """Where the last line before `end` begins."""
-    while end:
-        begin = max(0, end - _LONGEST_LINE)
-        file.seek(begin)
-        found = file.read(end - begin).rfind(b"\n")
-        if found >= 0:
-            return begin + found + 1
-        end = begin
-    return 0
-
-
-def row_of(columns: int, delimiter: str = ",") -> Callable[[str], bool]:
-    """Tells whether a line is a row of so many columns, the last of which is not empty."""
-
-    def is_whole(line: str) -> bool:
-        try:
-            (row,) = csv.reader([line], delimiter=delimiter, strict=True)
-        except (csv.Error, ValueError):
-            return False
-        return len(row) == columns and row[-1] != ""
-
-    return is_whole
-
-
-def _header_line(log_format: LogFormat) -> bytes:
-    return f"{log_format.header}\n".encode() if log_format.header else b""
+        """Of the file to go on with. Numbers mean nothing where size does not."""
+        return 1 if self.max_megabytes is None else self._name.last_number(base)

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from livetag import schema
 from livetag.errors import UsageError
-from livetag.logfile import check_codes
+from livetag.log_name import check_codes
 from livetag.reload import SinkChange
 from livetag.resources import history_path
 from livetag.rules import Rules

@@ -2,14 +2,13 @@
 
 import numpy as np
 from rich.segment import Segment
-from rich.style import Style
 
-from livetag.halfblocks import Colours, Line, drawn, spectrum_pixels
+from livetag.halfblocks import Colours, drawn, spectrum_pixels
+from livetag.lines import DIM, Line
 from livetag.plot.axes import frequency_names
 from livetag.spectrum import RecentSpectrum, colour_range
 from livetag.yamnet.params import Params
 
-_DIM = Style(dim=True)
 _HEIGHTS = (8, 4, 2)  # lines that each show as many mel bands as the others
 _SHARE = 5  # of the screen at the most: the classes need the rest
 _LEAST_WIDTH_OF_NAMES = 40
@@ -35,6 +34,6 @@ def panel(
     low, high = colour_range(cells)
     pixels = spectrum_pixels(np.maximum((cells - low) / (high - low), 0.0), height)
     return [
-        [Segment(name.rjust(beside - 1).ljust(beside)[:beside], _DIM), *line]
+        [Segment(name.rjust(beside - 1).ljust(beside)[:beside], DIM), *line]
         for name, line in zip(names, drawn(pixels, colours, ascii_only), strict=True)
     ]

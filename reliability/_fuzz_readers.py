@@ -29,7 +29,8 @@ from livetag.errors import InputError, LivetagError, ModelError, UsageError
 from livetag.evaluation.categories import read_map
 from livetag.evaluation.event_lists import read_lists
 from livetag.evaluation.labelled import read_labelled
-from livetag.history import HistoryWriter, Run, explain
+from livetag.history import HistoryWriter, Run
+from livetag.history_file import explain
 from livetag.history_query import History, Query
 from livetag.outputs import check_sinks
 from livetag.rules import resolve

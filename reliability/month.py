@@ -302,7 +302,7 @@ def simulate(
     elapsed_s = clock.continuous() - began
     told += fan_out.messages()
     print(f"the disk was full {failures} times")
-    wrong = [*account.wrong(elapsed_s, microphone._position), *outputs_wrong(folder)]
+    wrong = [*account.wrong(elapsed_s, microphone._timeline.position), *outputs_wrong(folder)]
     if fan_out.failed:
         wrong += told
     return wrong

@@ -10,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from livetag.dashboard import Dashboard, decibels, duration, render
+from livetag.dashboard import Dashboard, render
 from livetag.events import (
     EventAlert,
     EventEnd,
@@ -219,30 +219,6 @@ def test_a_class_has_a_name_a_bar_with_its_threshold_and_a_score(state: MonitorS
     assert speech[begin:end].index("┊") == dog[begin:end].index("┊")  # inside the bar, too
     order = [line for line in lines if re.search(r" 0\.(75|50|25) ", line)]
     assert [line[1:6] for line in order] == ["Speec", "Smoke", "Dog  "]
-
-
-def test_a_threshold_inside_a_bar_stands_out_from_it(state: MonitorState) -> None:
-    """On a full cell the mark is drawn reversed: it would be lost in the bar otherwise."""
-    found = {}
-    for line in Dashboard(state, 10).lines(120, 30):
-        text = "".join(segment.text for segment in line)
-        marks = [segment.style for segment in line if segment.text == "┊"]
-        if marks:
-            (style,) = marks
-            found[text[1:7].strip()] = bool(style and style.reverse)
-    assert found == {"Speech": True, "Smoke": True, "Dog": False}
-
-
-@pytest.mark.parametrize("threshold", [0.001, 0.5, 1.0])
-def test_a_bar_keeps_its_width_wherever_the_threshold_is(
-    threshold: float, labels: ClassMap
-) -> None:
-    state = heard(Config(threshold=threshold, alert=()), labels)
-    for width in (40, 80, 120):
-        lines = screen(state, width, 30)
-        assert {cell_len(line) for line in lines} == {width}
-        for score in ("0.75", "0.50", "0.25"):
-            assert line_with(lines, f" {score}  ").count("┊") == 1
 
 
 def test_what_is_sounding_has_its_age_alerts_first(state: MonitorState) -> None:
@@ -465,38 +441,6 @@ def test_an_alert_that_sounds_differs_from_another_event_by_more_than_colour(
         state.sounding["", SIREN] = event
         lines.append(line_with(rendered(state, colour="standard").split("\n"), "Siren"))
     assert lines[0] != lines[1]
-
-
-# --- Words --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.9, "0 s"),
-        (59.99, "59 s"),
-        (60, "1:00"),
-        (187, "3:07"),
-        (7_387, "2:03:07"),
-        (4 * 86_400 + 7_387, "4 d 02:03"),
-    ],
-)
-def test_a_duration_is_told_as_people_do(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("dbfs", "text"),
-    [
-        (-20.0, " -20.0"),
-        (0.0, "   0.0"),
-        (-143.9, "-143.9"),
-        (-150.0, "  -inf"),
-        (-np.inf, "  -inf"),
-    ],
-)
-def test_a_level_takes_six_columns(dbfs: float, text: str) -> None:
-    assert decibels(dbfs) == text
 
 
 def test_drawing_changes_nothing(state: MonitorState) -> None:

@@ -56,6 +56,12 @@ def test_folders_that_dates_name_may_be_missing_and_others_not(tmp_path: Path) -
     assert contents(tmp_path) == {}
 
 
+def test_a_folder_with_a_percent_sign_in_its_name_is_found(tmp_path: Path) -> None:
+    (tmp_path / "100%").mkdir()
+    for there in ("100%%/events.csv", "100%%/%Y/events.csv"):
+        assert csv(tmp_path / there).status == "ok"
+
+
 def test_the_file_of_today_is_the_one_that_counts(tmp_path: Path) -> None:
     today = tmp_path / time.strftime("%Y.csv")
     today.write_text("something else\n")

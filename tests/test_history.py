@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 
 import livetag.history
+import livetag.history_file
 from livetag.errors import InputError, LivetagError, UsageError
 from livetag.events import EventEnd, EventStart, Gap, Item, Level
 from livetag.history import HistoryWriter, Run
 from livetag.history_query import History, Query
-from livetag.history_schema import VERSION
 from livetag.sinks.base import EVERYTHING, Selection
 from livetag.sinks.history_log import HistorySink
 from livetag.yamnet.labels import Label
@@ -93,7 +93,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits long for a lock."""
-    monkeypatch.setattr(livetag.history, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(livetag.history_file, "BUSY_SECONDS", 0.05)
 
 
 def test_an_event_is_found_again_with_all_that_is_known_of_it(path: Path) -> None:
@@ -438,15 +438,6 @@ def test_a_history_is_for_its_owner_s_eyes(path: Path) -> None:
     sink.close()
 
 
-def test_the_user_s_own_history_gets_its_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "share" / "livetag" / "history.sqlite"
-    monkeypatch.setattr(livetag.history, "history_path", lambda: path)
-    logged(path, ended())
-    assert labels_of(path, Query()) == ["Dog"]
-
-
 def test_a_history_that_cannot_be_opened_is_an_error_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(LivetagError, match=r"history\.sqlite cannot be opened: No such") as caught:
         HistorySink(tmp_path / "no folder" / "history.sqlite", RUN)
@@ -457,41 +448,12 @@ def test_a_history_that_cannot_be_opened_is_an_error_with_the_reason(tmp_path: P
         History(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"time,label\n1,Dog\n", b"\xff" * 9_000, b"SQLite"])
-def test_a_file_that_is_no_database_is_refused_and_stays_as_it_is(
-    content: bytes, path: Path
-) -> None:
-    path.write_bytes(content)
-    with pytest.raises(UsageError, match=r"is not a history of livetag's .*: name another"):
-        HistorySink(path, RUN)
-    with pytest.raises(UsageError, match="is not a history of livetag's"):
-        History(path)
-    assert path.read_bytes() == content
-
-
-@pytest.mark.parametrize(
-    "statement",
-    ["CREATE TABLE events (start REAL)", "PRAGMA user_version = 1", "PRAGMA application_id = 7"],
-)
-def test_another_program_s_database_is_refused_and_stays_as_it_is(
-    statement: str, path: Path
-) -> None:
-    rows(path, statement)
-    content = path.read_bytes()
+def test_something_else_is_refused_to_write_and_to_read_and_stays_as_it_is(path: Path) -> None:
+    path.write_bytes(b"time,label\n1,Dog\n")
     for kind in (lambda: HistorySink(path, RUN), lambda: History(path)):
-        with pytest.raises(UsageError, match="another program's SQLite database: name another"):
+        with pytest.raises(UsageError, match=r"is not a history of livetag's .*: name another"):
             kind()
-    assert path.read_bytes() == content
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_a_newer_livetag_s_history_is_refused(path: Path) -> None:
-    logged(path, ended())
-    rows(path, f"PRAGMA user_version = {VERSION + 1}")
-    for kind in (lambda: HistorySink(path, RUN), lambda: History(path)):
-        with pytest.raises(UsageError, match=r"newer livetag \(schema 2; .*: upgrade livetag"):
-            kind()
-    assert rows(path, "SELECT count(*) FROM runs") == [(1,)]
+    assert path.read_bytes() == b"time,label\n1,Dog\n"
 
 
 def test_where_there_is_no_history_the_error_says_how_to_keep_one(path: Path) -> None:
@@ -820,7 +782,7 @@ def test_a_history_that_cannot_be_begun_anew_at_once_is_later(
         raise sqlite3.OperationalError("disk I/O error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(livetag.history, "_prepare", full)
+        patch.setattr(livetag.history, "begin", full)
         attempts: list[Callable[[], None]] = [lambda: sink.write(ended()), sink.retry, sink.reopen]
         for attempt in attempts:
             with pytest.raises(OSError, match="disk I/O error"):

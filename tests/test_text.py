@@ -1,8 +1,10 @@
-"""Words for people: numbers with their nouns, and text that stays on its line."""
+"""Words for people: numbers with their nouns or units, and text that stays on its line."""
+
+import math
 
 import pytest
 
-from livetag.text import counted, printable, printable_lines
+from livetag.text import counted, decibels, duration, milliseconds, printable, printable_lines
 
 
 @pytest.mark.parametrize(
@@ -28,3 +30,42 @@ def test_what_can_be_printed_stays_as_it_is(text: str) -> None:
 def test_what_would_break_or_turn_a_line_is_a_question_mark(char: str) -> None:
     assert printable(f"a{char}b{char}") == "a?b?"
     assert printable_lines(f"a{char}\nb") == ("a\n\nb" if char == "\n" else "a?\nb")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.9, "0 s"),
+        (59.99, "59 s"),
+        (60, "1:00"),
+        (187, "3:07"),
+        (7_387, "2:03:07"),
+        (4 * 86_400 + 7_387, "4 d 02:03"),
+    ],
+)
+def test_a_duration_is_told_as_people_do(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("dbfs", "text"),
+    [
+        (-20.0, " -20.0"),
+        (0.0, "   0.0"),
+        (-143.9, "-143.9"),
+        (-150.0, "  -inf"),
+        (-math.inf, "  -inf"),
+    ],
+)
+def test_a_level_takes_six_columns(dbfs: float, text: str) -> None:
+    assert decibels(dbfs) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "places", "text"),
+    [(None, 1, "- ms"), (0.0, 0, "0 ms"), (0.00416, 1, "4.2 ms"), (1.2344, 0, "1234 ms")],
+)
+def test_a_short_time_is_told_in_milliseconds(
+    seconds: float | None, places: int, text: str
+) -> None:
+    assert milliseconds(seconds, places) == text

@@ -4,7 +4,6 @@ Nothing is left behind, and nothing that is there is changed: a file without a n
 each folder, and files are opened.
 """
 
-import re
 import shutil
 import sqlite3
 import tempfile
@@ -15,8 +14,9 @@ from pathlib import Path
 from livetag import schema
 from livetag.doctor.check import Check, judged
 from livetag.errors import LivetagError, ModelError, UsageError
-from livetag.history import connect, explain, is_begun
-from livetag.logfile import LogFormat, RefusedError, check_beginning
+from livetag.history_file import connect, explain, is_begun
+from livetag.log_format import LogFormat, RefusedError
+from livetag.log_name import LogName
 from livetag.resources import history_path
 from livetag.sinks.annotations import AudacitySink, DcaseSink, RavenSink
 from livetag.sinks.csv_log import CsvSink
@@ -24,7 +24,6 @@ from livetag.sinks.jsonl import JsonLinesSink
 
 _LITTLE_BYTES = 100_000_000
 _MODEL_BYTES = 64_000_000  # weights and compiled model take 33 MB, and as much while they are made
-_CODE = re.compile(r"%.", re.DOTALL)
 _FORMATS: dict[type[schema.TextLog], LogFormat] = {
     schema.CsvLog: CsvSink.log_format,
     schema.JsonLinesLog: JsonLinesSink.log_format,
@@ -49,8 +48,9 @@ def check_sink(where: str, table: schema.SinkTable) -> Check:
                 raise UsageError(f"{path} is no folder: name another for the clips")
             folder = _existing(path)
         case _:
-            path = _today(Path(table.path))
-            folder = _log_folder(Path(table.path), path, _FORMATS[type(table)])
+            name = LogName(Path(table.path))
+            path = name.base_at(time.time())
+            folder = _log_folder(path, name.users_folder(path), _FORMATS[type(table)])
     return _room(where, path, folder)
 
 
@@ -110,28 +110,18 @@ def _history_folder(path: Path, made: bool) -> Path:
     return path.parent
 
 
-def _log_folder(pattern: Path, path: Path, log_format: LogFormat) -> Path:
-    """The folder of a log's file. Those that dates name may be missing: they are made."""
+def _log_folder(path: Path, own: Path, log_format: LogFormat) -> Path:
+    """The folder of a log's file. Those below the user's `own` may be missing: they are made."""
     if path.is_dir():
         raise LivetagError(f"the log {path} cannot be written: it is a folder")
     if path.is_file() and path.stat().st_size:
         try:
-            check_beginning(path, log_format)
+            log_format.check(path)
         except RefusedError as error:
             raise UsageError(error.strerror) from error
-    folders = pattern.parent.parts
-    dated = [index for index, part in enumerate(folders) if set(_CODE.findall(part)) - {"%%"}]
-    own = Path(*folders[: dated[0]]) if dated else path.parent
     if not own.is_dir():
         raise LivetagError(f"the log {path} cannot be written: make the folder {own} first")
     return _existing(path.parent)
-
-
-def _today(pattern: Path) -> Path:
-    """The file that a log's pattern names now."""
-    return Path(
-        _CODE.sub(lambda code: "%" if code[0] == "%%" else time.strftime(code[0]), str(pattern))
-    )
 
 
 def _existing(folder: Path) -> Path:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from livetag.audio.loudness import dbfs
-from livetag.dashboard import decibels
 from livetag.detector import NEAR_SHARE, Detector
 from livetag.errors import InputError
 from livetag.events import AudioBlock, EventEnd, FloatArray, LogMel, Scores, best
@@ -20,7 +19,7 @@ from livetag.plot.axes import clock
 from livetag.plot.track import Columns, Track
 from livetag.rules import Rules
 from livetag.spectrum import colour_range
-from livetag.text import printable
+from livetag.text import decibels, printable
 from livetag.yamnet.classifier import Classifier
 from livetag.yamnet.labels import Label
 from livetag.yamnet.params import Params

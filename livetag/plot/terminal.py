@@ -13,7 +13,8 @@ from rich.segment import Segment, Segments
 from rich.style import Style
 
 from livetag.events import EventEnd
-from livetag.halfblocks import Line, colours_of, drawn, spectrum_pixels
+from livetag.halfblocks import colours_of, drawn, spectrum_pixels
+from livetag.lines import Line
 from livetag.plot.axes import frequency_names, time_marks
 from livetag.plot.overview import Overview, Row
 

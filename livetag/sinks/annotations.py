@@ -7,7 +7,7 @@ audio included, so that they fit a recording of it; gaps are not written.
 import re
 
 from livetag.events import EventEnd
-from livetag.logfile import LogFormat, row_of
+from livetag.log_format import LogFormat, row_of
 from livetag.sinks.base import TextLogSink
 from livetag.yamnet.params import Params
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar, cast
 
 from livetag.events import EventAlert, EventEnd, EventStart, Gap, Item, Pace, Record
-from livetag.logfile import LogFile, LogFormat
+from livetag.log_format import LogFormat
+from livetag.logfile import LogFile
 
 R = TypeVar("R", bound=Record)
 

@@ -4,7 +4,7 @@ import csv
 import io
 
 from livetag.events import EventEnd
-from livetag.logfile import LogFormat, row_of
+from livetag.log_format import LogFormat, row_of
 from livetag.records import iso_time, rounded, score
 from livetag.sinks.base import TextLogSink
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from livetag.errors import LivetagError, UsageError
 from livetag.events import EventEnd, EventStart, Gap, Item, Level
-from livetag.history import HistoryWriter, Run, explain, is_locked
+from livetag.history import HistoryWriter, Run
+from livetag.history_file import explain, is_locked
 from livetag.sinks.base import EVERYTHING, Selection
 
 

@@ -4,7 +4,7 @@ import json
 import re
 
 from livetag.events import EventAlert, EventEnd, EventStart, Gap, Pace, Record
-from livetag.logfile import LogFormat
+from livetag.log_format import LogFormat
 from livetag.records import as_json
 from livetag.sinks.base import TextLogSink
 

@@ -4,7 +4,7 @@ The worker, in `blocks`, takes audio out of the present capture's ring. Where no
 stream has ended, or it holds nothing but zeros, there is an outage: a thread of its own closes the
 capture, starts PortAudio again, finds the device and opens it. Any of that may hang, and nothing
 here waits for it. It is tried until it works, and the time that passes is a gap: told at once, then
-every minute, and to the sample when audio comes again.
+every minute, and to the sample when audio comes again. `audio.timeline` keeps the account.
 """
 
 import contextlib
@@ -28,10 +28,11 @@ from livetag.audio.portaudio import (
     restart,
 )
 from livetag.audio.resample import Resampler
+from livetag.audio.timeline import Timeline
 from livetag.audio.watch import CaptureWatch, Fault
 from livetag.clocks import continuous
 from livetag.errors import InputError, LivetagError
-from livetag.events import Anchor, AudioBlock, FloatArray
+from livetag.events import AudioBlock, FloatArray
 from livetag.schema import Config
 from livetag.sources.base import BLOCK_SECONDS
 
@@ -40,7 +41,6 @@ _TELL_SECONDS = 60.0  # of an outage become a gap of their own: a crash takes no
 _POLL_SECONDS = 0.25
 _CLOSE_SECONDS = 1.0  # to wait for a stream to close: one whose server hangs never does
 _ENDING_SECONDS = 2.0  # for what waits to be analyzed when the listening is to end
-_CLOCK_SLACK_SECONDS = 0.5  # by which stream and wall clock may differ until they are set right
 _LOUDEST = np.float32(100.0)  # of full scale; beyond, a driver is broken
 
 
@@ -78,11 +78,7 @@ class Microphone:
         self._last_capture = Capture(device, self.rate_hz, stall_seconds)
         self._resampler = Resampler(self.rate_hz, self.rate_hz)
         self._outage: Outage | None = None
-        self._position = 0  # of the next sample in the stream
-        self._heard_until = 0.0  # where that sample stands on the continuous clock
-        self._lost = 0, ""  # samples and reason, that the next block has to tell
-        self._told = 0  # samples of the next ones that were told of as lost already
-        self._clock: Anchor | None = None
+        self._timeline = Timeline(self.rate_hz)
         self._watch = CaptureWatch(wanted is None, zeros_seconds)
 
     def _found(self, say: Callable[[str], None]) -> Device:
@@ -115,9 +111,10 @@ class Microphone:
         except HangsError:
             raise
         except InputError as error:
-            now = self._heard_until = continuous()
+            now = continuous()
             if now >= self._wait_until:
                 raise
+            self._timeline.begin(now)
             fault = Fault("ended", first_line(error))
             self._outage = Outage(fault, now, now)
             self.trouble = self._outage.words
@@ -138,8 +135,7 @@ class Microphone:
         capture.wake_at = self._chunk(capture)
         self._capture = self._last_capture = capture
         self._resampler = Resampler(capture.rate_hz, self.rate_hz)
-        if self._position == 0:
-            self._heard_until = capture.called_at
+        self._timeline.begin(capture.called_at)
 
     def _chunk(self, capture: Capture) -> int:
         return round(BLOCK_SECONDS * capture.rate_hz)
@@ -204,12 +200,8 @@ class Microphone:
         """An outage begins, or has another reason now."""
         outage = self._outage
         if outage is None:
-            if self._position:
-                ahead = self._told - self._lost[0]
-                self._heard_until = capture.read_until + ahead / self.rate_hz
-                self._heard_until -= fault.missing_seconds
-                self._lost, self._told = (0, ""), 0
-            outage = self._outage = Outage(fault, self._heard_until, now)
+            began = self._timeline.break_off(capture.read_until, fault.missing_seconds)
+            outage = self._outage = Outage(fault, began, now)
         outage.goes_on(fault, now)
         if not outage.silent:  # where samples may still come out of it
             self._capture = None
@@ -217,17 +209,8 @@ class Microphone:
 
     def _piece(self, outage: Outage, now: float) -> AudioBlock:
         """The outage from where it was told of until now."""
-        lost = max(1, round((now - self._heard_until) * self.rate_hz))
         outage.tell_at = now + _TELL_SECONDS
-        self._heard_until += lost / self.rate_hz
-        self._position += lost
-        self._clock = Anchor(self._position / self.rate_hz, time.time())
-        return self._nothing(lost, outage.fault.reason, self._clock.unix_time)
-
-    def _nothing(self, lost: int, reason: str, wall_time: float) -> AudioBlock:
-        """So many samples up to here are lost, and no others come yet."""
-        nothing = np.empty(0, np.float32)
-        return AudioBlock(nothing, self._position, lost, reason, wall_time=wall_time)
+        return self._timeline.silence(now, outage.fault.reason)
 
     def _take(self, capture: Capture, everything: bool = False) -> Iterator[AudioBlock]:
         """Audio out of a capture, in blocks: what there is now, or as many blocks as are whole."""
@@ -236,14 +219,11 @@ class Microphone:
         while ring.position < end and (everything or ring.unread >= size):
             chunk = ring.read(size)
             if chunk.lost_before:
-                lost = round(chunk.lost_before * self.rate_hz / capture.rate_hz)
-                self._lost = self._lost[0] + lost, chunk.reason
+                self._timeline.lose(self._at_stream_rate(chunk.lost_before, capture), chunk.reason)
             samples = self._resampler.push(_clean(chunk.samples))
             if self._outage is not None and not self._ends(self._outage, capture, samples):
                 continue
-            known = min(self._told, len(samples))
-            self._told -= known
-            samples = samples[known:]
+            samples = self._timeline.untold(samples)
             if len(samples):
                 yield self._block(samples, capture)
 
@@ -253,11 +233,8 @@ class Microphone:
         for block in self._take(capture, everything=True):
             yield block
             if time.monotonic() > end_by:
-                left = capture.ring.leave(end)
-                lost = self._lost[0] + round(left * self.rate_hz / capture.rate_hz)
-                self._position += lost
-                self._lost = 0, ""
-                yield self._nothing(lost, "lapped", time.time())
+                left = self._at_stream_rate(capture.ring.leave(end), capture)
+                yield self._timeline.leave_out(left, "lapped")
                 return
 
     def _rest(self, capture: Capture, fault: Fault) -> Iterator[AudioBlock]:
@@ -274,39 +251,18 @@ class Microphone:
         begins = capture.read_until - len(samples) / self.rate_hz
         if not outage.silent and capture.first_at is not None:
             begins = capture.first_at
-        lost = round((begins - self._heard_until) * self.rate_hz)
-        self._lost = max(1, lost), outage.fault.reason
-        self._told = self._lost[0] - lost
+        self._timeline.resume(begins, outage.fault.reason)
         self._outage = None
         self.trouble = ""
         return True
 
     def _block(self, samples: FloatArray, capture: Capture) -> AudioBlock:
-        lost, reason = self._lost
-        self._lost = 0, ""
-        self._position += lost
-        begins_s = self._position / self.rate_hz
-        age = continuous() - capture.read_until
-        begins = time.time() - age - len(samples) / self.rate_hz
-        clock = self._clock
-        set_clock = (
-            clock is None
-            or lost > 0
-            or abs(begins - clock.time_at(begins_s)) > _CLOCK_SLACK_SECONDS
-        )
-        if set_clock:
-            self._clock = Anchor(begins_s, begins)
-        block = AudioBlock(
-            samples,
-            self._position,
-            lost,
-            reason,
-            wall_time=begins if set_clock else None,
-            captured_at=time.monotonic() - age,
-            behind_s=capture.ring.unread / capture.rate_hz,
-        )
-        self._position += len(samples)
-        return block
+        behind_s = capture.ring.unread / capture.rate_hz
+        return self._timeline.block(samples, capture.read_until, behind_s)
+
+    def _at_stream_rate(self, samples: int, capture: Capture) -> int:
+        """How many samples of the stream so many of a capture are."""
+        return round(samples * self.rate_hz / capture.rate_hz)
 
 
 def _clean(samples: FloatArray) -> FloatArray:
