@@ -109,9 +109,7 @@ class ClipCutter:
         self._history_samples = round(kept_s * rate_hz)
         self._history: deque[AudioBlock] = deque()
         self._avoided: deque[tuple[float, float]] = deque()  # windows that `never_with` is in
-        self._open: dict[
-            str | int, _OpenClip
-        ] = {}  # by group or class: each has one event at a time
+        self._open: dict[str | int, _OpenClip] = {}  # by group or class: one event each at a time
         self._ended: list[_OpenClip] = []
         self._next_sample = -1
         self._hop_s = hop_seconds
