@@ -181,7 +181,7 @@ def test_annotations_go_beside_each_recording(demo: FloatArray, tmp_path: Path) 
     edited = tmp_path / "b.wav.raven.txt"
     edited.write_text("mine")
     said = scanned(tmp_path, tmp_path / "again.csv", "--raven", code=2)
-    assert "100%.wav.raven.txt is there already (and 1 other file): --force replaces it" in said
+    assert "100%.wav.raven.txt is there already (and 1 other file): --force (in a program, " in said
     assert edited.read_text() == "mine"
     assert not (tmp_path / "again.csv.parts").exists()
     scanned(tmp_path, tmp_path / "again.csv", "--raven", "--force")

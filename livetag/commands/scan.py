@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from livetag.commands.base import began_at, load_settings, ready_model, say, stderr
+from livetag.commands.base import load_settings, ready_model, say, stderr
 from livetag.errors import InputError, UsageError
 from livetag.text import counted, printable
 
@@ -85,6 +85,7 @@ def _config(options: argparse.Namespace, tell: "Callable[[str], None]") -> "Conf
 
 
 def _job(options: argparse.Namespace, config: "Config", model_sha256: str) -> "Job":
+    from livetag.config import began_at
     from livetag.scan.job import Job
     from livetag.scan.output import form_of
 

@@ -15,6 +15,7 @@ from livetag.events import EventEnd, Item, Level, Scores
 from livetag.pipeline import analyze
 from livetag.scan.job import Job
 from livetag.scan.listing import Recording
+from livetag.scan.merged_file import FORCE
 from livetag.scan.remote import local_copy
 from livetag.scan.tables import Row, embedding_row, event_row, window_rows
 from livetag.sinks.annotations import AudacitySink, RavenSink
@@ -120,7 +121,7 @@ class Analyst:
         if target.exists() and not self._job.replace:
             if target.read_bytes() == written.read_bytes():
                 return  # of a scan that was killed just then
-            raise LivetagError(f"{target} is there already, and differs: --force replaces it")
+            raise LivetagError(f"{target} is there already, and differs: {FORCE} replaces it")
         written.replace(target)
 
 

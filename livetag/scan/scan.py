@@ -11,6 +11,7 @@ from livetag.scan.analysis import annotation_path
 from livetag.scan.folder import Output
 from livetag.scan.job import Job
 from livetag.scan.listing import Recording
+from livetag.scan.merged_file import FORCE
 from livetag.scan.remote import is_address
 from livetag.scan.worker import Broken, Done, Report, Task
 from livetag.text import counted
@@ -107,4 +108,4 @@ class Scan:
         there = [path for path in paths if path.exists()]
         if there:
             others = f" (and {counted(len(there) - 1, 'other file')})" if len(there) > 1 else ""
-            raise UsageError(f"{there[0]} is there already{others}: --force replaces it")
+            raise UsageError(f"{there[0]} is there already{others}: {FORCE} replaces it")

@@ -107,7 +107,7 @@ class RecordingWork:
             return Failed(error)
         except OSError as error:
             reason = error.strerror or error
-            again = "the same command goes on when it can be"
+            again = "the same scan goes on when it can be"
             return Failed(LivetagError(f"{task.result} cannot be written: {reason}; {again}"))
         finally:
             written.unlink(missing_ok=True)
