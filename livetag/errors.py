@@ -1,7 +1,7 @@
 """The errors a user can meet, each with the exit code it means.
 
     LivetagError          1   something failed while running
-    ├── UsageError        2   an option, a configuration or a label is wrong
+    ├── UsageError        2   an option, a configuration or a label is wrong, or needs an extra
     ├── InputError        3   no usable input: no microphone, a file that is no audio
     └── ModelError        4   no model: weights cannot be had, or are not the right ones
 
@@ -20,7 +20,10 @@ class LivetagError(Exception):
 
 
 class UsageError(LivetagError):
-    """An option, a configuration key, a label or a hop that cannot be taken."""
+    """An option, a configuration key, a label or a hop that cannot be taken, or not here.
+
+    What needs one of livetag's extras cannot where that is not installed.
+    """
 
     exit_code = 2
 

@@ -50,6 +50,10 @@ def run(options: argparse.Namespace) -> int:
     config = _config(options, tell)
     if options.scheduler is None:
         check_runs(options.precision)
+    else:
+        from livetag.scan.cluster import check_installed
+
+        check_installed()
     weights = None if config.weights is None else Path(config.weights)
     model = ready_model(weights, console, options.precision)
     job = _job(options, config, model.report.sha256)
