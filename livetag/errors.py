@@ -2,7 +2,7 @@
 
     LivetagError          1   something failed while running
     ├── UsageError        2   an option, a configuration or a label is wrong, or needs an extra
-    ├── InputError        3   no usable input: no microphone, a file that is no audio
+    ├── InputError        3   no usable input: no microphone, a file that is no audio, or no table
     └── ModelError        4   no model: weights cannot be had, or are not the right ones
 
 A message says what happened and, where something can be done, what to do.
@@ -29,7 +29,10 @@ class UsageError(LivetagError):
 
 
 class InputError(LivetagError):
-    """No usable input: no device, no such device, or a file that is no audio."""
+    """No usable input: no device, no such device, or a file that is not what is to be read.
+
+    Recordings, lists of them, tables of labels and event lists are alike in that.
+    """
 
     exit_code = 3
 

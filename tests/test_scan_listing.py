@@ -71,7 +71,7 @@ def test_lists_hold_a_path_a_line_or_between_null_characters(
 
 @pytest.mark.usefixtures("archive")
 def test_a_list_that_is_not_there_and_an_empty_one_are_errors() -> None:
-    with pytest.raises(UsageError, match=r"the list lost cannot be read: No such file"):
+    with pytest.raises(InputError, match=r"the list lost cannot be read: No such file"):
         names(lists=("lost",))
     Path("empty").touch()
     with pytest.raises(InputError, match=r"there is no recording in empty"):

@@ -39,7 +39,7 @@ class Recording:
 def list_recordings(paths: Sequence[str], lists: Sequence[str] = ()) -> list[Recording]:
     """What paths name, then what lists of paths name; `-` is a list on standard input.
 
-    Raises `UsageError` for a list that cannot be read, and `InputError` where there is nothing.
+    Raises `InputError` for a list that cannot be read, and where there is nothing.
     """
     found: dict[str, Recording] = {}
     for path in (*paths, *(path for name in lists for path in _read_list(name))):
@@ -72,7 +72,7 @@ def _read_list(name: str) -> list[str]:
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
-        raise UsageError(f"the list {name} cannot be read: {error.strerror or error}") from error
+        raise InputError(f"the list {name} cannot be read: {error.strerror or error}") from error
     text = os.fsdecode(data)
     lines = text.split("\0") if "\0" in text else text.replace("\r\n", "\n").split("\n")
     return [path for path in lines if path]
