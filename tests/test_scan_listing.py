@@ -48,6 +48,29 @@ def test_files_are_taken_whatever_they_are_called_and_each_once() -> None:
     ]
 
 
+def test_a_file_that_has_several_names_is_there_once_by_its_own(archive: Path) -> None:
+    (archive / "a/0.wav").symlink_to("../b.wav")
+    (archive / "z").symlink_to("a")
+    assert names(".", str(archive), "*/*.ogg", "z", "a/../b.wav") == [
+        *("b.wav", "a/1.ogg", "a/2.FLAC", "c/d/4.mp3")
+    ]
+    assert names("a", ".") == ["a/1.ogg", "a/2.FLAC", "b.wav", "c/d/4.mp3"]
+    assert names("a") == ["a/0.wav", "a/1.ogg", "a/2.FLAC"]
+    assert names("z/1.ogg", "a") == ["z/1.ogg", "a/0.wav", "a/2.FLAC"]
+
+
+def test_links_to_what_is_elsewhere_are_one_by_the_first(archive: Path) -> None:
+    for name in ("1.wav", "0.wav"):
+        (archive / "c" / name).symlink_to(archive / "b.wav")
+    assert names("c") == ["c/0.wav", "c/d/4.mp3"]
+    (archive / "c/d/4.mp3").unlink()
+    (archive / "c/d/5.mp3").symlink_to("4.mp3")
+    (archive / "c/d/loop.mp3").symlink_to("loop.mp3")
+    *_, lost, loop = list_recordings(["c"])
+    assert (lost.name, lost.unusable) == ("c/d/5.mp3", "No such file or directory")
+    assert (loop.name, loop.unusable) == ("c/d/loop.mp3", "Too many levels of symbolic links")
+
+
 def test_patterns_match_recordings_and_folders(archive: Path) -> None:
     assert names("*/*.ogg") == ["a/1.ogg"]
     assert names(f"{archive}/**/*.*3") == [f"{archive}/c/d/4.mp3"]

@@ -39,20 +39,54 @@ class Recording:
 def list_recordings(paths: Sequence[str], lists: Sequence[str] = ()) -> list[Recording]:
     """What paths name, then what lists of paths name; `-` is a list on standard input.
 
+    A file that has several names is there once: by the first of them that is no link, if any is.
     Raises `InputError` for a list that cannot be read, and where there is nothing.
     """
-    found: dict[str, Recording] = {}
+    found = _Files()
     for path in (*paths, *(path for name in lists for path in _read_list(name))):
         if is_address(path):
             for recording in _at_address(path):
-                found.setdefault(recording.path, recording)
+                found.add(recording, recording.path)
         else:
             for file, place in _expanded(path):
-                found.setdefault(str(file), _looked_at(file, place))
-    if not found:
+                found.add_file(file, place)
+    if not found.recordings:
         where = ", ".join([*paths, *lists]) or "an empty list"
         raise InputError(f"there is no recording in {where}: name files, folders or patterns")
-    return list(found.values())
+    return found.recordings
+
+
+class _Files:
+    """Recordings in the order in which they are named, each file once.
+
+    Where a link comes before what it leads to, the latter counts: links come and go, and what a
+    scan knows of a recording, it knows by its name.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[str, Recording] = {}
+        self._links: set[str] = set()
+
+    @property
+    def recordings(self) -> list[Recording]:
+        return list(self._found.values())
+
+    def add(self, recording: Recording, real: str, is_link: bool = False) -> None:
+        """`real`: the file's own name. `is_link`: it was named by another."""
+        if real in self._links and not is_link:
+            self._links.remove(real)
+            del self._found[real]
+        if real not in self._found:
+            self._found[real] = recording
+            if is_link:
+                self._links.add(real)
+
+    def add_file(self, file: Path, place: str) -> None:
+        recording = _looked_at(file, place)
+        if recording.unusable:
+            self.add(recording, recording.path)
+        else:
+            self.add(recording, os.path.realpath(file), file.is_symlink())
 
 
 def check_places(recordings: Iterable[Recording]) -> None:
