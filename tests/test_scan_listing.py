@@ -123,6 +123,43 @@ def test_a_folder_that_cannot_be_listed_is_told_of(
     assert (only.name, only.unusable) == (str(archive), "Permission denied")
 
 
+@pytest.mark.parametrize(
+    ("pattern", "others"),
+    [
+        ("**/*.*", ["b.wav", "c/d/4.mp3"]),
+        ("**/4.mp3", ["c/d/4.mp3"]),
+        ("?/*.ogg", []),
+        ("a/*", []),
+        ("[ab]*", ["b.wav"]),
+        ("a/*/**", []),
+    ],
+)
+def test_a_folder_that_a_pattern_cannot_look_into_is_told_of(
+    pattern: str, others: list[str], archive: Path, forbidden: Callable[[Path], None]
+) -> None:
+    forbidden(Path("a"))
+    found = list_recordings([pattern])
+    assert [one.name for one in found if not one.unusable] == others
+    assert [(one.name, one.unusable) for one in found if one.unusable] == [
+        ("a", "Permission denied")
+    ]
+    forbidden(archive / "c/d")
+    (only,) = list_recordings([f"{archive}/c/**/*.mp3"])
+    assert (only.name, only.unusable) == (f"{archive}/c/d", "Permission denied")
+
+
+@pytest.mark.usefixtures("archive")
+def test_a_folder_that_a_pattern_does_not_look_into_is_none_of_its_errors(
+    forbidden: Callable[[Path], None],
+) -> None:
+    forbidden(Path("a"))
+    assert names("c/**/*.mp3") == names("*/d/*") == ["c/d/4.mp3"]
+    forbidden(Path())
+    assert names("c/*/*.mp3") == ["c/d/4.mp3"]
+    (only,) = list_recordings(["*.wav"])
+    assert (only.name, only.unusable) == (".", "Permission denied")
+
+
 def test_a_name_that_no_file_can_have_is_told_of_that_recording(tmp_path: Path) -> None:
     (only,) = list_recordings([str(tmp_path / ("a" * 300 + ".wav"))])
     assert only.unusable == "File name too long"

@@ -126,13 +126,32 @@ def _expanded(path: str) -> Iterator[tuple[Path, str]]:
         yield from _below(Path(path)) if is_folder else [(Path(path), Path(path).name)]
         return
     matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207, as paths may be absolute
-    if not matches:
+    unread = list(_unlisted(path))
+    if not matches and not unread:
         raise InputError(f"nothing matches {path}")
     for match in map(Path, matches):
         if match.is_dir():
             yield from _below(match)
         elif match.suffix.lower() in AUDIO_ENDINGS:
             yield match, match.name
+    for folder in unread:
+        yield folder, folder.name
+
+
+def _unlisted(pattern: str) -> Iterator[Path]:
+    """The folders that a pattern looks into and that cannot be listed: glob is silent on them."""
+    folders: set[str] = set()
+    while glob.has_magic(pattern):
+        above, last = os.path.split(pattern)
+        if glob.has_magic(last):
+            looked_into = os.path.join(".", pattern if last == "**" else above, "")  # noqa: PTH118
+            folders.update(glob.glob(looked_into, recursive=True))  # noqa: PTH207
+        pattern = above
+    for folder in sorted(folders):
+        try:
+            os.scandir(folder).close()
+        except OSError:
+            yield Path(folder)
 
 
 def _below(folder: Path) -> Iterator[tuple[Path, str]]:
