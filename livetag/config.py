@@ -7,6 +7,7 @@ file, else the defaults. `livetag.schema` says what there may be.
 import contextlib
 import difflib
 import os
+import time
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from livetag.errors import UsageError
 from livetag.files import content
 from livetag.resources import PRESETS_DIR
 from livetag.schema import KEYS, LIST_KEYS, TABLE_KEYS, Config, convert
+from livetag.times import parse_beginning
 
 MOST_BYTES = 512 << 10
 """Of a configuration: a rule with every key for each of the classes has a third of it."""
@@ -139,6 +141,16 @@ def load(
         origins |= {key: origin or variable(key) for key in layer}
     origins = {key: origin for key, origin in origins.items() if key in merged}
     return Loaded(convert(merged, "the configuration"), origins, ignored)
+
+
+def began_at(config: Config) -> float | None:
+    """The UNIX time at which a recording began, if that is said. Raises `UsageError`."""
+    if config.since is None:
+        return None
+    try:
+        return parse_beginning(config.since, time.time())
+    except UsageError as error:
+        raise UsageError(f"since: {error}") from error
 
 
 _SOURCES = ("device", "input", "demo")

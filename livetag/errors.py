@@ -1,8 +1,8 @@
 """The errors a user can meet, each with the exit code it means.
 
     LivetagError          1   something failed while running
-    ├── UsageError        2   an option, a configuration or a label is wrong
-    ├── InputError        3   no usable input: no microphone, a file that is no audio
+    ├── UsageError        2   an option, a configuration or a label is wrong, or needs an extra
+    ├── InputError        3   no usable input: no microphone, a file that is no audio, or no table
     └── ModelError        4   no model: weights cannot be had, or are not the right ones
 
 A message says what happened and, where something can be done, what to do.
@@ -20,13 +20,19 @@ class LivetagError(Exception):
 
 
 class UsageError(LivetagError):
-    """An option, a configuration key, a label or a hop that cannot be taken."""
+    """An option, a configuration key, a label or a hop that cannot be taken, or not here.
+
+    What needs one of livetag's extras cannot where that is not installed.
+    """
 
     exit_code = 2
 
 
 class InputError(LivetagError):
-    """No usable input: no device, no such device, or a file that is no audio."""
+    """No usable input: no device, no such device, or a file that is not what is to be read.
+
+    Recordings, lists of them, tables of labels and event lists are alike in that.
+    """
 
     exit_code = 3
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from livetag.audio.samples import SampleReader
 from livetag.classify import Recording
+from livetag.config import began_at
 from livetag.config import load as load_settings
 from livetag.detector import Detector
 from livetag.errors import InputError, LivetagError, ModelError, UsageError
@@ -161,22 +162,25 @@ class Tagger:
         """Analyze an archive in processes of their own, as `livetag scan` does.
 
         `paths`: recordings, folders, patterns, or one. `output`: a .csv, .jsonl, .parquet or .npz,
-        or a folder. `product`: `events`, `windows` with scores from `floor` on, or `embeddings`. A
-        scan that was stopped, or could not read all, goes on with the same call. `replace`: results
-        that are there are replaced, and those of another job; a scan of the same job goes on.
-        Raises `UsageError`, `InputError` where there is nothing to scan, or where a file would lose
-        what it holds of a recording that is broken now, and `LivetagError` where it cannot be
-        written.
+        or a folder. `product`: `events`, `windows` with scores from `floor` on, or `embeddings`.
+        Of the configuration, what decides on events counts, and `since`, at which each recording
+        begins. A scan that was stopped, or could not read all, goes on with the same call.
+        `replace`: results that are there are replaced, and those of another job; a scan of the
+        same job goes on. Raises `UsageError`, `InputError` where there is nothing to scan, or where
+        a file would lose what it holds of a recording that is broken now, and `LivetagError` where
+        it cannot be written.
 
         The processes import the program that calls this: let its own work begin below
         `if __name__ == "__main__":`.
         """
+        config = _checked(config)
         job = Job(
             product=product,
             form=form_of(str(output), product),
-            config=_checked(config),
+            config=config,
             model_sha256=self._model.report.sha256,
             floor=floor,
+            began=began_at(config),
             replace=replace,
             precision=self._precision,
         )

@@ -98,12 +98,13 @@ class Browser:
         )
         assert held, f"never came true: {expression}"
 
-    def click(self, x: float, y: float) -> None:
-        """Press and release the mouse's first button, as a hand does."""
-        place = {"x": x, "y": y, "button": "left", "clickCount": 1}
+    def click(self, x: float, y: float, times: int = 1) -> None:
+        """Press and release the mouse's first button, as a hand does; twice is a double click."""
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
-        for kind in ("mousePressed", "mouseReleased"):
-            self.call("Input.dispatchMouseEvent", type=kind, **place)
+        for number in range(1, times + 1):
+            place = {"x": x, "y": y, "button": "left", "clickCount": number}
+            for kind in ("mousePressed", "mouseReleased"):
+                self.call("Input.dispatchMouseEvent", type=kind, **place)
 
     def move(self, x: float, y: float) -> None:
         """Hold the mouse over a place."""

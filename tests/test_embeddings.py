@@ -90,6 +90,16 @@ def test_a_disk_that_is_full_is_told_of_and_what_was_printed_stays(
     assert sorted(tmp_path.iterdir()) == sorted(wavs)
 
 
+@pytest.mark.parametrize("name", ["e.txt", "e", "e.npy"])
+def test_a_name_that_promises_another_form_is_refused(
+    name: str, wavs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["classify", str(wavs[1]), "--embeddings", str(tmp_path / name)]) == 2
+    said = capsys.readouterr()
+    assert (said.out, f"{name}: embeddings go to an .npz" in said.err) == ("", True)
+    assert sorted(tmp_path.iterdir()) == sorted(wavs)
+
+
 def test_what_breaks_off_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     out = tmp_path / "out.npz"
     out.write_text("what was there before")

@@ -3,8 +3,6 @@
 import csv
 import io
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from math import inf
@@ -210,24 +208,3 @@ def test_events_as_csv(heard: event_report.EventReport) -> None:
         ("Rain", "segment", "1"),
     ]
     assert (rows[1]["f1"], rows[1]["precision"]) == ("0.0", "")
-
-
-# --- Libraries that are missing -----------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("library", "call"),
-    [
-        ("sklearn", "from livetag.evaluation.metrics import check_installed as check; check()"),
-        ("sed_eval", "from livetag.evaluation.event_metrics import check_installed as c; c()"),
-        ("matplotlib", "from pathlib import Path; from livetag.evaluation.plot import *; "
-                       "picture_format(Path('a.png'))"),
-    ],
-)  # fmt: skip
-def test_a_library_that_is_missing_is_named_with_the_extra_that_brings_it(
-    library: str, call: str
-) -> None:
-    program = f"import sys; sys.modules[{library!r}] = None; {call}"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
-    assert done.stderr.splitlines()[-1].startswith(b"livetag.errors.UsageError: ")
-    assert b"pip install 'livetag[evaluate]'" in done.stderr.splitlines()[-1]

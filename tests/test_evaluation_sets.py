@@ -97,7 +97,7 @@ def test_the_files_of_a_table_may_stand_elsewhere_and_lack_an_extension(tmp_path
     ],
 )
 def test_a_table_that_is_no_set_is_told_of(text: str, message: str, tmp_path: Path) -> None:
-    with pytest.raises((UsageError, InputError), match=message):
+    with pytest.raises(InputError, match=message):
         read_labelled(written(tmp_path / "set.csv", text), None)
 
 

@@ -134,7 +134,7 @@ def test_what_cannot_be_is_told(tagger: livetag.Tagger, speech: FloatArray, tmp_
             list(tagger.events(SPEECH, config=config))
         with pytest.raises(livetag.UsageError, match="config: threshold"):
             tagger.scan(SPEECH, tmp_path / "out.csv", config=config)
-    with pytest.raises(livetag.ModelError, match="there are no weights"):
+    with pytest.raises(livetag.ModelError, match=r"there are no weights .* weights= "):
         livetag.load(tmp_path / "none.h5")
 
 
@@ -208,8 +208,23 @@ def test_a_scan_writes_what_the_command_does_and_tells_what_is_broken(
     assert (part.stat().st_ino, part.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     yard(tmp_path / "archive" / "2.wav")
     assert tagger.scan([tmp_path / "archive"], tmp_path / "ours.csv").done == 2
-    with pytest.raises(livetag.UsageError, match="is there already"):
+    with pytest.raises(livetag.UsageError, match=r"is there already: .* replace=True\) replaces"):
         tagger.scan([tmp_path / "archive"], tmp_path / "ours.csv")
+
+
+def test_rules_that_look_at_the_hour_need_to_be_told_it(
+    tagger: livetag.Tagger, tmp_path: Path
+) -> None:
+    yard(tmp_path / "yard.wav")
+    with pytest.raises(livetag.UsageError, match=r"say when the recordings begin \(.*since="):
+        tagger.scan(tmp_path, tmp_path / "a.csv", config=livetag.Config(hours="22:00-07:00"))
+    alerts = []
+    for since in ("2026-11-22T23:00", "2026-11-22T12:00"):
+        config = livetag.Config(hours="22:00-07:00", alert=("Speech",), since=since)
+        tagger.scan(tmp_path, tmp_path / f"{since}.csv", config=config, workers=1)
+        rows = (tmp_path / f"{since}.csv").read_text("utf-8").splitlines()
+        alerts.append([row for row in rows if ",Speech," in row and row.endswith(",true")])
+    assert [len(alerts[0]) > 0, len(alerts[1])] == [True, 0]
 
 
 @pytest.mark.microphone

@@ -12,10 +12,7 @@ from plotting import RATE_HZ
 from running import run
 
 from livetag.audio.reader import AudioReader
-from livetag.errors import LivetagError
-from livetag.plot.figure import check_matplotlib
 from livetag.plot.overview import overview
-from livetag.plot.page import check_plotly
 from livetag.rules import resolve
 from livetag.schema import Config
 from livetag.sources.base import numbered
@@ -149,18 +146,6 @@ def test_a_picture_that_cannot_be_written_is_told(recording: Path) -> None:
     done = run("plot", str(recording), "-o", "/proc/hall.png")
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.decode().startswith("livetag: /proc/hall.png cannot be written: ")
-
-
-@pytest.mark.parametrize(
-    ("library", "check"), [("matplotlib", check_matplotlib), ("plotly", check_plotly)]
-)
-def test_a_missing_library_is_named_with_what_brings_it(
-    library: str, check: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    check()
-    monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(LivetagError, match=rf"{library}.*pip install 'livetag\[plot\]'"):
-        check()
 
 
 def test_stereo_is_drawn_as_it_is_heard(

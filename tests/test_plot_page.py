@@ -188,6 +188,19 @@ def test_zooming_shows_a_part_and_leaves_the_sound_alone(shown: Browser) -> None
     assert cursor_seconds(shown) == pytest.approx(3.0, abs=0.05)
 
 
+def test_a_double_click_shows_all_and_leaves_the_sound_alone(shown: Browser) -> None:
+    part = "['1970-01-01 00:00:01', '1970-01-01 00:00:05']"
+    shown.value(f"Plotly.relayout(picture, {{'xaxis.range': {part}}}).then(() => 0)")
+    shown.value("seeks = 0, sound.addEventListener('seeking', () => seeks += 1), 0")
+    shown.click(*place_of(shown, 3.0, 0.4), times=2)
+    shown.wait_for(f"({ENDS})[1] > 7")
+    # What a click would have done by now.
+    shown.value("new Promise((done) => setTimeout(done, 2 * picture._context.doubleClickDelay))")
+    assert shown.value("seeks") == 0
+    assert shown.value("sound.currentTime") == 0
+    assert shown.value(ENDS) == pytest.approx([0.0, SECONDS])
+
+
 def test_the_mouse_is_told_what_is_under_it(shown: Browser) -> None:
     hovered = "document.querySelector('.hoverlayer').textContent"
     shown.move(*place_of(shown, 4.0, 0.87))

@@ -72,7 +72,7 @@ def test_none_or_several_devices_is_an_error_that_lists_the_choices(wanted: str,
 
 
 def test_without_a_default_device_the_choices_are_listed() -> None:
-    with pytest.raises(InputError, match=r"--device:\n  0  Built-in"):
+    with pytest.raises(InputError, match=r"device=\):\n  0  Built-in"):
         find_device(None, listed("Built-in"))
 
 

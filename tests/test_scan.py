@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import os
 import random
 import re
@@ -24,8 +25,9 @@ from livetag.cli import main
 from livetag.events import FloatArray
 from livetag.scan.job import Job
 from livetag.scan.listing import list_recordings
-from livetag.scan.worker import Done, RecordingWork, Task
+from livetag.scan.worker import Done, Failed, RecordingWork, Task
 from livetag.schema import Config
+from livetag.sinks.annotations import RavenSink
 from livetag.sources.demo import demo_chunks
 from livetag.yamnet.classifier import BATCH_PATCHES, LiteRTClassifier
 from livetag.yamnet.compile import CompiledModel
@@ -181,11 +183,62 @@ def test_annotations_go_beside_each_recording(demo: FloatArray, tmp_path: Path) 
     edited = tmp_path / "b.wav.raven.txt"
     edited.write_text("mine")
     said = scanned(tmp_path, tmp_path / "again.csv", "--raven", code=2)
-    assert "100%.wav.raven.txt is there already (and 1 other file): --force replaces it" in said
+    assert "100%.wav.raven.txt is there already (and 1 other file): --force (in a program, " in said
     assert edited.read_text() == "mine"
     assert not (tmp_path / "again.csv.parts").exists()
     scanned(tmp_path, tmp_path / "again.csv", "--raven", "--force")
     assert edited.read_text().splitlines() == table
+
+
+def test_annotations_that_cannot_be_do_not_let_a_scan_begin(
+    demo: FloatArray,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """For root, every folder but those of a file system that can only be read is one to write."""
+    for folder in "abc":
+        (tmp_path / folder).mkdir()
+        soundfile.write(tmp_path / folder / "1.wav", demo[: 3 * RATE_HZ], RATE_HZ)
+    shut = [tmp_path / "a", tmp_path / "c"]
+    monkeypatch.setattr("livetag.scan.scan.os.access", lambda path, _: Path(path) not in shut)
+    out = tmp_path / "events.csv"
+    assert main(["scan", str(tmp_path), "-o", str(out), "--raven"]) == 1
+    said = capsys.readouterr().err
+    assert f"{shut[0]} cannot be written (nor 1 other folder), and annotations go beside" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
+    assert main(["scan", str(tmp_path), "-o", str(out)]) == 0
+
+
+def test_an_annotation_that_cannot_be_begun_is_its_recording_s_error(
+    demo: FloatArray, tmp_path: Path
+) -> None:
+    long_name = f"{'a' * 246}.wav"  # and with `.raven.txt`, no file can have it
+    for name in (long_name, "b.wav"):
+        soundfile.write(tmp_path / name, demo[: 3 * RATE_HZ], RATE_HZ)
+    out = tmp_path / "events.csv"
+    said = scanned(tmp_path, out, "--raven", code=3)
+    assert f"{long_name}.raven.txt cannot be written: File name too long" in said
+    assert (tmp_path / "b.wav.raven.txt").is_file()
+    assert {row["file"] for row in rows(out)} == {str(tmp_path / "b.wav")}
+    assert "1 recording of 2 are done already" in scanned(tmp_path, out, "--raven", code=3)
+
+
+def test_an_annotation_that_a_full_disk_cuts_short_stops_the_scan_and_is_named(
+    compiled: CompiledModel, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(RavenSink, "write", full)
+    sound = tmp_path / "b.wav"
+    sound.write_bytes((archive / "site 0/0.wav").read_bytes())
+    (recording,) = list_recordings([str(sound)])
+    work = RecordingWork(Job("events", "csv", Config(), "", annotations=("raven",)), compiled.path)
+    failed = work(Task(recording, tmp_path / "out.csv", tmp_path), lambda *_: None)
+    assert isinstance(failed, Failed)
+    assert str(failed.error) == f"{sound}.raven.txt cannot be written: No space left on device"
+    assert list(tmp_path.iterdir()) == [sound]
 
 
 # --- What goes wrong ----------------------------------------------------------------------------

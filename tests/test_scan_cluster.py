@@ -304,7 +304,9 @@ def test_a_damaged_note_at_an_address_is_an_error_that_says_what_to_do(
     memory = fsspec.filesystem("memory")
     memory.pipe_file("/bucket/out.csv.parts/merged.json", note)
     again = RemoteOutput(f"{bucket}/out.csv", JOB)
-    with pytest.raises(UsageError, match=r"out\.csv is .* is damaged: .* let --force replace it"):
+    with pytest.raises(
+        UsageError, match=r"out\.csv is .* is damaged: .* let --force .* replace it"
+    ):
         again.check(recordings)
     memory.pipe_file("/bucket/out.csv.parts/job.json", note)
     with pytest.raises(UsageError, match=r"differs in .* or let --force"), again.open():

@@ -48,6 +48,29 @@ def test_files_are_taken_whatever_they_are_called_and_each_once() -> None:
     ]
 
 
+def test_a_file_that_has_several_names_is_there_once_by_its_own(archive: Path) -> None:
+    (archive / "a/0.wav").symlink_to("../b.wav")
+    (archive / "z").symlink_to("a")
+    assert names(".", str(archive), "*/*.ogg", "z", "a/../b.wav") == [
+        *("b.wav", "a/1.ogg", "a/2.FLAC", "c/d/4.mp3")
+    ]
+    assert names("a", ".") == ["a/1.ogg", "a/2.FLAC", "b.wav", "c/d/4.mp3"]
+    assert names("a") == ["a/0.wav", "a/1.ogg", "a/2.FLAC"]
+    assert names("z/1.ogg", "a") == ["z/1.ogg", "a/0.wav", "a/2.FLAC"]
+
+
+def test_links_to_what_is_elsewhere_are_one_by_the_first(archive: Path) -> None:
+    for name in ("1.wav", "0.wav"):
+        (archive / "c" / name).symlink_to(archive / "b.wav")
+    assert names("c") == ["c/0.wav", "c/d/4.mp3"]
+    (archive / "c/d/4.mp3").unlink()
+    (archive / "c/d/5.mp3").symlink_to("4.mp3")
+    (archive / "c/d/loop.mp3").symlink_to("loop.mp3")
+    *_, lost, loop = list_recordings(["c"])
+    assert (lost.name, lost.unusable) == ("c/d/5.mp3", "No such file or directory")
+    assert (loop.name, loop.unusable) == ("c/d/loop.mp3", "Too many levels of symbolic links")
+
+
 def test_patterns_match_recordings_and_folders(archive: Path) -> None:
     assert names("*/*.ogg") == ["a/1.ogg"]
     assert names(f"{archive}/**/*.*3") == [f"{archive}/c/d/4.mp3"]
@@ -71,7 +94,7 @@ def test_lists_hold_a_path_a_line_or_between_null_characters(
 
 @pytest.mark.usefixtures("archive")
 def test_a_list_that_is_not_there_and_an_empty_one_are_errors() -> None:
-    with pytest.raises(UsageError, match=r"the list lost cannot be read: No such file"):
+    with pytest.raises(InputError, match=r"the list lost cannot be read: No such file"):
         names(lists=("lost",))
     Path("empty").touch()
     with pytest.raises(InputError, match=r"there is no recording in empty"):
@@ -98,6 +121,43 @@ def test_a_folder_that_cannot_be_listed_is_told_of(
     forbidden(archive)
     (only,) = list_recordings([str(archive)])
     assert (only.name, only.unusable) == (str(archive), "Permission denied")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "others"),
+    [
+        ("**/*.*", ["b.wav", "c/d/4.mp3"]),
+        ("**/4.mp3", ["c/d/4.mp3"]),
+        ("?/*.ogg", []),
+        ("a/*", []),
+        ("[ab]*", ["b.wav"]),
+        ("a/*/**", []),
+    ],
+)
+def test_a_folder_that_a_pattern_cannot_look_into_is_told_of(
+    pattern: str, others: list[str], archive: Path, forbidden: Callable[[Path], None]
+) -> None:
+    forbidden(Path("a"))
+    found = list_recordings([pattern])
+    assert [one.name for one in found if not one.unusable] == others
+    assert [(one.name, one.unusable) for one in found if one.unusable] == [
+        ("a", "Permission denied")
+    ]
+    forbidden(archive / "c/d")
+    (only,) = list_recordings([f"{archive}/c/**/*.mp3"])
+    assert (only.name, only.unusable) == (f"{archive}/c/d", "Permission denied")
+
+
+@pytest.mark.usefixtures("archive")
+def test_a_folder_that_a_pattern_does_not_look_into_is_none_of_its_errors(
+    forbidden: Callable[[Path], None],
+) -> None:
+    forbidden(Path("a"))
+    assert names("c/**/*.mp3") == names("*/d/*") == ["c/d/4.mp3"]
+    forbidden(Path())
+    assert names("c/*/*.mp3") == ["c/d/4.mp3"]
+    (only,) = list_recordings(["*.wav"])
+    assert (only.name, only.unusable) == (".", "Permission denied")
 
 
 def test_a_name_that_no_file_can_have_is_told_of_that_recording(tmp_path: Path) -> None:

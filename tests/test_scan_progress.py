@@ -68,17 +68,36 @@ def test_what_is_heard_is_told_in_a_unit_that_suits_it(seconds: float, told: str
     assert tally.audio.startswith(f"{told} of audio, ")
 
 
-def test_a_terminal_shows_files_hours_speed_time_left_and_errors() -> None:
+def last_line(tally: Tally, width: int) -> str:
+    """What a terminal of this width shows in the end."""
     screen = io.StringIO()
-    console = Console(file=screen, force_terminal=True, width=120, color_system=None)
-    tally = Tally()
+    console = Console(file=screen, force_terminal=True, width=width, color_system=None)
     with ProgressBar(console, [ONE, TWO, THREE]) as bar:
         for report in REPORTS:
             tally.count(report)
             bar.show(tally)
     drawn = [line for line in screen.getvalue().replace("\r", "\n").split("\n") if "left" in line]
-    assert "2 of 3 recordings, 21.5 min of audio, " in drawn[-1]
-    assert "times real time, 1 broken" in drawn[-1]
+    return drawn[-1].removeprefix("\x1b[2K")
+
+
+@pytest.mark.usefixtures("passing")
+@pytest.mark.parametrize(
+    ("width", "told"),
+    [
+        (120, "2 of 3 recordings, 21.5 min of audio, 645 times real time, 1 broken -:--:-- left"),
+        (97, "2 of 3 recordings, 21.5 min of audio, 645 times real time, 1 broken -:--:-- left"),
+        (80, "2/3 645x 1 broken -:--:-- left"),
+        (40, "2/3 645x 1 broken -:--:-- left"),
+    ],
+)
+def test_a_terminal_shows_files_speed_time_left_and_errors_however_narrow(
+    width: int, told: str, passing: Callable[[float], None]
+) -> None:
+    tally = Tally()
+    passing(2.0)
+    line = last_line(tally, width)
+    assert line.endswith(f" {told}")
+    assert len(line) <= width
 
 
 def test_where_there_is_no_terminal_nothing_is_drawn() -> None:

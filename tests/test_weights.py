@@ -183,7 +183,7 @@ def names(folder: Path) -> set[str]:
 
 def assert_tells_what_to_do(message: str) -> None:
     assert "cannot be had" in message
-    assert "--weights PATH or LIVETAG_WEIGHTS" in message
+    assert "(--weights, weights=, LIVETAG_WEIGHTS)" in message
 
 
 # The order of the sources

@@ -57,7 +57,7 @@ def _sounddevice() -> ModuleType:
             "the microphone needs the PortAudio library, which is not installed: "
             "on Debian and Ubuntu `sudo apt install libportaudio2`, on Fedora "
             "`sudo dnf install portaudio`, on macOS `brew install portaudio`. "
-            "`livetag monitor --demo` and `--input FILE` work without it."
+            "`livetag monitor --demo`, and recordings, do without it."
         ) from error
     except Exception as error:  # PortAudio's own, which has no name before the import
         raise InputError(f"the PortAudio library cannot start: {error}") from error
@@ -206,8 +206,8 @@ def find_device(wanted: str | None, devices: list[Device]) -> Device:
     """
     if not devices:
         raise InputError(
-            "no microphone was found: connect one, or use `--demo` or `--input FILE`. "
-            "`livetag devices` lists what there is."
+            "no microphone was found: connect one, or take a recording, or `livetag monitor "
+            "--demo`. `livetag devices` lists what there is."
         )
     listed = "\n".join(
         f"  {device.index}  {device.name}  ({device.host_api})" for device in devices
@@ -216,7 +216,7 @@ def find_device(wanted: str | None, devices: list[Device]) -> Device:
         for device in devices:
             if device.default:
                 return device
-        raise InputError(f"no default microphone is set: choose one with --device:\n{listed}")
+        raise InputError(f"no default microphone is set: choose one (--device, device=):\n{listed}")
     name = wanted.strip().casefold()
     matches = [device for device in devices if name == str(device.index)]
     matches = matches or [device for device in devices if name == device.name.casefold()]

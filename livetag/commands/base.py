@@ -7,7 +7,6 @@ need not be installed.
 import argparse
 import contextlib
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -47,6 +46,7 @@ def checked(config: "Config") -> "tuple[Rules, Params, float | None]":
 
     Raises `UsageError` for anything in it that cannot be.
     """
+    from livetag.config import began_at
     from livetag.outputs import check_sinks
     from livetag.rules import resolve
     from livetag.yamnet.labels import class_map
@@ -56,18 +56,6 @@ def checked(config: "Config") -> "tuple[Rules, Params, float | None]":
     rules = resolve(config, class_map())
     check_sinks(config, rules)
     return rules, params, began_at(config)
-
-
-def began_at(config: "Config") -> float | None:
-    """The UNIX time at which a recording began, if that is said. Raises `UsageError`."""
-    from livetag.times import parse_beginning
-
-    if config.since is None:
-        return None
-    try:
-        return parse_beginning(config.since, time.time())
-    except UsageError as error:
-        raise UsageError(f"since: {error}") from error
 
 
 def check_since(config: "Config") -> None:

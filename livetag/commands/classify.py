@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livetag.commands.base import named_weights, ready_model, say, stderr
-from livetag.errors import InputError, writing
+from livetag.errors import InputError, UsageError, writing
 from livetag.stderr import native_stderr_silenced
 from livetag.text import printable
 
@@ -27,6 +27,8 @@ def run(options: argparse.Namespace) -> int:
     from livetag.yamnet.runtime import check_runs, load_classifier
 
     params = Params(patch_hop_seconds=options.hop)
+    if options.embeddings and options.embeddings.suffix.lower() != ".npz":
+        raise UsageError(f"--embeddings {options.embeddings}: embeddings go to an .npz")
     form = "json" if options.json else "frames" if options.frames else "text"
     console = stderr()
     check_runs(options.precision)

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from livetag.commands.base import began_at, load_settings, ready_model, say, stderr
+from livetag.commands.base import load_settings, ready_model, say, stderr
 from livetag.errors import InputError, UsageError
 from livetag.text import counted, printable
 
@@ -50,6 +50,10 @@ def run(options: argparse.Namespace) -> int:
     config = _config(options, tell)
     if options.scheduler is None:
         check_runs(options.precision)
+    else:
+        from livetag.scan.cluster import check_installed
+
+        check_installed()
     weights = None if config.weights is None else Path(config.weights)
     model = ready_model(weights, console, options.precision)
     job = _job(options, config, model.report.sha256)
@@ -85,6 +89,7 @@ def _config(options: argparse.Namespace, tell: "Callable[[str], None]") -> "Conf
 
 
 def _job(options: argparse.Namespace, config: "Config", model_sha256: str) -> "Job":
+    from livetag.config import began_at
     from livetag.scan.job import Job
     from livetag.scan.output import form_of
 

@@ -44,8 +44,8 @@ def read_labelled(source: Path, audio: Path | None) -> LabelledSet:
     """Read a set of any of the three forms.
 
     `audio`: the folder with the recordings, for a list of AudioSet's, which has to be told, or for
-    a CSV that does not stand among them. Raises `InputError` where there is no recording, and
-    `UsageError` for a CSV that lacks a column.
+    a CSV that does not stand among them. Raises `InputError` where there is no recording, or
+    a CSV lacks a column, and `UsageError` for a list of AudioSet's without that folder.
     """
     if source.is_dir():
         found = LabelledSet(_class_folders(source))
@@ -95,7 +95,7 @@ def _table(path: Path, folder: Path) -> list[LabelledClip]:
     clips: dict[Path, LabelledClip] = {}
     for line, cells in rows:
         if len(cells) <= max(file_column, label_column) or not cells[file_column]:
-            raise UsageError(f"{path}, line {line}: it has fewer columns than the first line")
+            raise InputError(f"{path}, line {line}: it has fewer columns than the first line")
         file = _located(folder, cells[file_column])
         before = clips[file].labels if file in clips else ()
         clips[file] = LabelledClip(file, (*before, *split_labels(cells[label_column])))
@@ -106,7 +106,7 @@ def _column(path: Path, header: list[str], names: tuple[str, ...]) -> int:
     for name in names:
         if name in header:
             return header.index(name)
-    raise UsageError(f"{path} has no column {' or '.join(names)} in its first line")
+    raise InputError(f"{path} has no column {' or '.join(names)} in its first line")
 
 
 def _located(folder: Path, name: str) -> Path:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from livetag.errors import LivetagError
+from livetag.errors import UsageError
 from livetag.plot.axes import frequency_marks, time_marks
 from livetag.plot.overview import Overview, Row
 from livetag.plot.palette import ALERT, EVENT, WAVEFORM
@@ -40,11 +40,11 @@ _STYLE: Any = {
 
 
 def check_matplotlib() -> None:
-    """Raise `LivetagError` where matplotlib is missing."""
+    """Raise `UsageError` where matplotlib is missing."""
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
-        raise LivetagError(
+        raise UsageError(
             "pictures need matplotlib, which is not installed: pip install 'livetag[plot]'"
         ) from error
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from livetag.errors import LivetagError
+from livetag.errors import UsageError
 from livetag.events import EventEnd, FloatArray
 from livetag.halfblocks import MAGMA
 from livetag.plot.axes import SHORT_S, band_centres_hz, clock, frequency_marks
@@ -37,11 +37,11 @@ _BLUES = [[0.0, "#f7fbff"], [0.25, "#c6dbef"], [0.5, "#6baed6"], [0.75, "#2171b5
 
 
 def check_plotly() -> None:
-    """Raise `LivetagError` where plotly is missing."""
+    """Raise `UsageError` where plotly is missing."""
     try:
         import plotly  # noqa: F401
     except ImportError as error:
-        raise LivetagError(
+        raise UsageError(
             "pages need plotly, which is not installed: pip install 'livetag[plot]'"
         ) from error
 

@@ -10,11 +10,12 @@ import numpy as np
 
 from livetag.audio.pipe import PipeReader, open_ahead
 from livetag.detector import Detector
-from livetag.errors import InputError, LivetagError
+from livetag.errors import InputError, LivetagError, writing
 from livetag.events import EventEnd, Item, Level, Scores
 from livetag.pipeline import analyze
 from livetag.scan.job import Job
 from livetag.scan.listing import Recording
+from livetag.scan.merged_file import FORCE
 from livetag.scan.remote import local_copy
 from livetag.scan.tables import Row, embedding_row, event_row, window_rows
 from livetag.sinks.annotations import AudacitySink, RavenSink
@@ -36,6 +37,10 @@ class Summary:
     rows: int
 
 
+class AnnotationError(LivetagError):
+    """An annotation that cannot be begun: an error of its recording's, which stops no other."""
+
+
 class Analyst:
     """Analyzes recordings, one after another, with one model."""
 
@@ -49,8 +54,8 @@ class Analyst:
     def write(self, recording: Recording, result: Path, heard: Heard = lambda *_: None) -> Summary:
         """Write a recording's result to a file that nobody reads yet, and what goes beside it.
 
-        Raises `InputError` where the recording cannot be read to its end, and `OSError` or another
-        `LivetagError` where a result cannot be written.
+        Raises `InputError` where the recording cannot be read to its end, `AnnotationError`, and
+        `OSError` or another `LivetagError` where a result cannot be written.
         """
         table = self._job.table(result, self._job.columns)
         seconds, rows = 0.0, 0
@@ -66,8 +71,8 @@ class Analyst:
                     seconds = item.end_s
                     heard(seconds, reader.claimed_seconds)
                 if isinstance(item, EventEnd):
-                    for sink in beside:
-                        sink.write(item)
+                    for annotate in beside:
+                        annotate(item)
                 for row in self._rows(recording, item):
                     table.add(row)
                     rows += 1
@@ -104,20 +109,31 @@ class Analyst:
                 yield embedding_row(recording.name, item)
 
     @contextlib.contextmanager
-    def _annotating(self, recording: Recording, kind: str) -> Iterator[Any]:
-        """The sink of an annotation, which gets its name when it is whole.
+    def _annotating(self, recording: Recording, kind: str) -> Iterator[Callable[[EventEnd], None]]:
+        """What adds to an annotation, which gets its name when it is whole.
 
-        Raises `LivetagError` where another file has that name, unless it is to be replaced.
+        Raises `LivetagError` where it cannot be written, or another file has that name, unless it
+        is to be replaced.
         """
         target = annotation_path(recording, kind)
         being_written = target.with_name(f".{target.name}.partial")
-        being_written.unlink(missing_ok=True)  # of a scan that was killed
-        escaped = Path(str(being_written).replace("%", "%%"))  # a log's path may hold dates
-        sink = ANNOTATIONS[kind](escaped, Path(recording.path).name, synced=False)
         try:
-            yield sink
-            sink.close()
-            self._put(being_written, target)
+            being_written.unlink(missing_ok=True)  # of a scan that was killed
+            being_written.touch()
+        except OSError as error:
+            raise AnnotationError(f"{target} cannot be written: {error.strerror}") from error
+        try:
+            escaped = Path(str(being_written).replace("%", "%%"))  # a log's path may hold dates
+            sink = ANNOTATIONS[kind](escaped, Path(recording.path).name, synced=False)
+
+            def annotate(end: EventEnd) -> None:
+                with writing(target):
+                    sink.write(end)
+
+            yield annotate
+            with writing(target):
+                sink.close()
+                self._put(being_written, target)
         finally:
             being_written.unlink(missing_ok=True)
 
@@ -125,7 +141,7 @@ class Analyst:
         if target.exists() and not self._job.replace:
             if target.read_bytes() == written.read_bytes():
                 return  # of a scan that was killed just then
-            raise LivetagError(f"{target} is there already, and differs: --force replaces it")
+            raise LivetagError(f"{target} is there already, and differs: {FORCE} replaces it")
         written.replace(target)
 
 

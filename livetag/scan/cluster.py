@@ -24,6 +24,17 @@ _ANSWER_SECONDS = 30.0
 _of_this_thread = threading.local()
 
 
+def check_installed() -> None:
+    """Raise `UsageError` where distributed is missing."""
+    try:
+        import distributed  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            "--engine dask needs distributed, which is not installed: pip install "
+            "'livetag[cluster]'"
+        ) from error
+
+
 class Cluster:
     """A Dask scheduler and its workers. A context manager: left, it has no task of ours any more.
 
@@ -31,11 +42,9 @@ class Cluster:
     """
 
     def __init__(self, work: RecordingWork, scheduler: str) -> None:
-        """Raises `UsageError` where distributed is missing, or nobody answers."""
-        try:
-            import distributed
-        except ImportError as error:
-            raise UsageError("Dask is missing: pip install 'livetag[cluster]'") from error
+        """Raises `UsageError` where nobody answers."""
+        import distributed
+
         self._work = work
         try:
             self._client = distributed.Client(scheduler, timeout=_ANSWER_SECONDS)

@@ -74,8 +74,8 @@ class Job:
             parquet.check_installed()
         if self.began is None and any(rule.hours is not None for rule in self.rules.all):
             raise UsageError(
-                "a rule looks at the hour, which a recording does not tell: say with --since when "
-                "the recordings begin"
+                "a rule looks at the hour, which a recording does not tell: say when the "
+                "recordings begin (--since, since=)"
             )
 
     @property

@@ -39,20 +39,54 @@ class Recording:
 def list_recordings(paths: Sequence[str], lists: Sequence[str] = ()) -> list[Recording]:
     """What paths name, then what lists of paths name; `-` is a list on standard input.
 
-    Raises `UsageError` for a list that cannot be read, and `InputError` where there is nothing.
+    A file that has several names is there once: by the first of them that is no link, if any is.
+    Raises `InputError` for a list that cannot be read, and where there is nothing.
     """
-    found: dict[str, Recording] = {}
+    found = _Files()
     for path in (*paths, *(path for name in lists for path in _read_list(name))):
         if is_address(path):
             for recording in _at_address(path):
-                found.setdefault(recording.path, recording)
+                found.add(recording, recording.path)
         else:
             for file, place in _expanded(path):
-                found.setdefault(str(file), _looked_at(file, place))
-    if not found:
+                found.add_file(file, place)
+    if not found.recordings:
         where = ", ".join([*paths, *lists]) or "an empty list"
         raise InputError(f"there is no recording in {where}: name files, folders or patterns")
-    return list(found.values())
+    return found.recordings
+
+
+class _Files:
+    """Recordings in the order in which they are named, each file once.
+
+    Where a link comes before what it leads to, the latter counts: links come and go, and what a
+    scan knows of a recording, it knows by its name.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[str, Recording] = {}
+        self._links: set[str] = set()
+
+    @property
+    def recordings(self) -> list[Recording]:
+        return list(self._found.values())
+
+    def add(self, recording: Recording, real: str, is_link: bool = False) -> None:
+        """`real`: the file's own name. `is_link`: it was named by another."""
+        if real in self._links and not is_link:
+            self._links.remove(real)
+            del self._found[real]
+        if real not in self._found:
+            self._found[real] = recording
+            if is_link:
+                self._links.add(real)
+
+    def add_file(self, file: Path, place: str) -> None:
+        recording = _looked_at(file, place)
+        if recording.unusable:
+            self.add(recording, recording.path)
+        else:
+            self.add(recording, os.path.realpath(file), file.is_symlink())
 
 
 def check_places(recordings: Iterable[Recording]) -> None:
@@ -72,7 +106,7 @@ def _read_list(name: str) -> list[str]:
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
-        raise UsageError(f"the list {name} cannot be read: {error.strerror or error}") from error
+        raise InputError(f"the list {name} cannot be read: {error.strerror or error}") from error
     text = os.fsdecode(data)
     lines = text.split("\0") if "\0" in text else text.replace("\r\n", "\n").split("\n")
     return [path for path in lines if path]
@@ -92,13 +126,32 @@ def _expanded(path: str) -> Iterator[tuple[Path, str]]:
         yield from _below(Path(path)) if is_folder else [(Path(path), Path(path).name)]
         return
     matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207, as paths may be absolute
-    if not matches:
+    unread = list(_unlisted(path))
+    if not matches and not unread:
         raise InputError(f"nothing matches {path}")
     for match in map(Path, matches):
         if match.is_dir():
             yield from _below(match)
         elif match.suffix.lower() in AUDIO_ENDINGS:
             yield match, match.name
+    for folder in unread:
+        yield folder, folder.name
+
+
+def _unlisted(pattern: str) -> Iterator[Path]:
+    """The folders that a pattern looks into and that cannot be listed: glob is silent on them."""
+    folders: set[str] = set()
+    while glob.has_magic(pattern):
+        above, last = os.path.split(pattern)
+        if glob.has_magic(last):
+            looked_into = os.path.join(".", pattern if last == "**" else above, "")  # noqa: PTH118
+            folders.update(glob.glob(looked_into, recursive=True))  # noqa: PTH207
+        pattern = above
+    for folder in sorted(folders):
+        try:
+            os.scandir(folder).close()
+        except OSError:
+            yield Path(folder)
 
 
 def _below(folder: Path) -> Iterator[tuple[Path, str]]:

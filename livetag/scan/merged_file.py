@@ -16,6 +16,8 @@ from livetag.errors import InputError, UsageError
 from livetag.scan.listing import Recording
 from livetag.text import counted, printable
 
+FORCE = "--force (in a program, replace=True)"
+"""What has a scan replace what is there, as messages call it."""
 JOB, MERGED = "job.json", "merged.json"
 _RECORDINGS = "recordings"
 
@@ -61,7 +63,7 @@ class MergedFile(ABC):
         if lost:
             raise UsageError(
                 f"{self._called} holds what is heard in {_first(lost)}, which is not named now, or "
-                "cannot be read: name another output, or let --force replace it"
+                f"cannot be read: name another output, or let {FORCE} replace it"
             )
 
     def merge(self, recordings: Sequence[Recording], unread: Mapping[str, str]) -> None:
@@ -88,21 +90,21 @@ class MergedFile(ABC):
             reasons = "\n".join(printable(reason) for reason in unread.values())
             raise InputError(
                 f"{self._called} stays as it is: it holds what was heard in {_first(lost)}, of "
-                "which there is nothing now. The same command goes on when that can be read; "
-                f"--force replaces it\n{reasons}"
+                "which there is nothing now. The same scan goes on when that can be read; "
+                f"{FORCE} replaces it\n{reasons}"
             )
 
     def _held(self) -> list[str]:
         """The names of the recordings that the file holds. Raises `UsageError`."""
         note = parsed(self._read(MERGED))
         if note is None:
-            raise UsageError(f"{self._called} is there already: --force replaces it")
+            raise UsageError(f"{self._called} is there already: {FORCE} replaces it")
         held = note.get(_RECORDINGS)
         if isinstance(held, list) and all(isinstance(name, str) for name in held):
             return held
         raise UsageError(
             f"{self._called} is there already, and {MERGED} beside its parts, which says what it "
-            "holds, is damaged: name another output, or let --force replace it"
+            f"holds, is damaged: name another output, or let {FORCE} replace it"
         )
 
 
@@ -128,7 +130,7 @@ def check_job(state: str, before: dict[str, Any] | None, now: dict[str, Any], fo
     keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     raise UsageError(
         f"{state} holds the results of another scan, which differs in {', '.join(keys)}: go on "
-        "with the options of then, name another output, or let --force begin anew"
+        f"with the options of then, name another output, or let {FORCE} begin anew"
     )
 
 

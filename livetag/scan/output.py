@@ -16,7 +16,9 @@ def form_of(name: str, product: Product, wanted: str | None = None) -> str:
     Raises `UsageError` where the two differ, and for `-`.
     """
     if name == "-":
-        raise UsageError("-o -: a scan's results go to a file or a folder, which can go on")
+        raise UsageError(
+            "- is no output: a scan's results go to a file or a folder, which can go on"
+        )
     ending = Path(name).suffix.lower().removeprefix(".")
     if ending not in FORMATS:
         return wanted or ("npz" if product == "embeddings" else "csv")

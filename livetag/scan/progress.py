@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+_BESIDE_WIDTH = len("- 12:34:56 left ")
+"""Of what stands beside the words: a bar that has hardly any length left, and the time."""
+
+
 class Tally:
     """What has been done in this run, and how fast."""
 
@@ -65,15 +69,21 @@ class Tally:
 
 
 class ProgressBar:
-    """The line on the terminal; where there is none, nothing. A context manager."""
+    """The line on the terminal; where there is none, nothing. A context manager.
+
+    On a narrow terminal the bar goes first, then words do: what they say stays.
+    """
 
     def __init__(self, console: "Console", recordings: Sequence[Recording]) -> None:
         """`recordings`: those that are to be done."""
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.table import Column
 
         said = TextColumn("{task.description}")
-        columns = (BarColumn(), said, TimeRemainingColumn(), TextColumn("left"))
+        time_left = TimeRemainingColumn(table_column=Column(no_wrap=True))  # the bar shrinks
+        columns = (BarColumn(), said, time_left, TextColumn("left"))
         shown = console.is_terminal and not console.is_dumb_terminal
+        self._console = console
         self._bar = Progress(*columns, console=console, transient=True, disable=not shown)
         total_bytes = sum(recording.size for recording in recordings)
         self._line = self._bar.add_task("", total=total_bytes)
@@ -93,11 +103,19 @@ class ProgressBar:
 
     def show(self, tally: Tally) -> None:
         """Draw what has changed."""
+        self._bar.update(self._line, completed=tally.bytes, description=self._said(tally))
+
+    def _said(self, tally: Tally) -> str:
+        """All of it in words, or in short where the terminal's width has no room for them."""
         ended = tally.done + len(tally.broken)
-        text = f"{ended:,} of {counted(self._recordings, 'recording')}, {tally.audio}"
+        long = [f"{ended:,} of {counted(self._recordings, 'recording')}", tally.audio]
+        short = [f"{ended:,}/{self._recordings:,}", f"{tally.speed:,.0f}x"]
         if tally.broken:
-            text += f", {len(tally.broken):,} broken"
-        self._bar.update(self._line, completed=tally.bytes, description=text)
+            for said in (long, short):
+                said.append(f"{len(tally.broken):,} broken")
+        words = ", ".join(long)
+        has_room = len(words) + _BESIDE_WIDTH <= self._console.width
+        return words if has_room else " ".join(short)
 
 
 def _length(seconds: float) -> str:

@@ -1,16 +1,18 @@
 """A scan: each recording that is not done yet is done, and their results become what was asked."""
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from livetag.errors import UsageError
+from livetag.errors import LivetagError, UsageError
 from livetag.scan.analysis import annotation_path
 from livetag.scan.folder import Output
 from livetag.scan.job import Job
 from livetag.scan.listing import Recording
+from livetag.scan.merged_file import FORCE
 from livetag.scan.remote import is_address
 from livetag.scan.worker import Broken, Done, Report, Task
 from livetag.text import counted
@@ -36,12 +38,17 @@ class Scan:
         self._undo = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        """Raises `UsageError` where the output is another's, and `LivetagError`."""
+        """Raises `UsageError` where the output is another's, and `LivetagError`.
+
+        So where annotations cannot be; once a scan has begun, that is for each recording to tell.
+        """
         if self._job.annotations and any(is_address(one.path) for one in self._recordings):
             raise UsageError("annotations go beside recordings of this machine, not to addresses")
         self._output.check(self._recordings)
-        if not self._output.begun and not self._job.replace:
-            self._check_annotations()
+        if self._job.annotations and not self._output.begun:
+            self._check_folders()
+            if not self._job.replace:
+                self._check_annotations()
         begun = self._undo.enter_context(self._output.open())
         self._done = {one for one in self._recordings if begun and self._output.has(one)}
         return self
@@ -98,13 +105,24 @@ class Scan:
         left = [one for one in self._recordings if one not in self._done]
         self._output.finish(done, {one.name: self._reasons.get(one, "") for one in left})
 
+    def _check_folders(self) -> None:
+        there = (Path(one.path).parent for one in self._recordings if not one.unusable)
+        shut = [folder for folder in dict.fromkeys(there) if not os.access(folder, os.W_OK)]
+        if shut:
+            others = f" (nor {counted(len(shut) - 1, 'other folder')})" if len(shut) > 1 else ""
+            raise LivetagError(
+                f"{shut[0]} cannot be written{others}, and annotations go beside recordings: scan "
+                "without them, or a copy"
+            )
+
     def _check_annotations(self) -> None:
         paths = (
             annotation_path(recording, kind)
             for recording in self._recordings
             for kind in self._job.annotations
         )
-        there = [path for path in paths if path.exists()]
+        # Not of pathlib: no file can have a name that is too long, and that is for later.
+        there = [path for path in paths if os.path.exists(path)]  # noqa: PTH110
         if there:
             others = f" (and {counted(len(there) - 1, 'other file')})" if len(there) > 1 else ""
-            raise UsageError(f"{there[0]} is there already{others}: --force replaces it")
+            raise UsageError(f"{there[0]} is there already{others}: {FORCE} replaces it")

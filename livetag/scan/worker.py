@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from livetag.errors import InputError, LivetagError, ModelError
-from livetag.scan.analysis import Analyst, Heard, Summary
+from livetag.scan.analysis import Analyst, AnnotationError, Heard, Summary
 from livetag.scan.job import Job
 from livetag.scan.listing import Recording
 from livetag.scan.remote import upload
@@ -103,7 +103,7 @@ class RecordingWork:
                 written.touch()
                 put(written, task.mark)
             return Done(recording, summary)
-        except InputError as error:
+        except (InputError, AnnotationError) as error:
             return Broken(recording, str(error))
         except MemoryError:
             return Broken(recording, f"{recording.path}: there is not enough memory for it")
@@ -111,7 +111,7 @@ class RecordingWork:
             return Failed(error)
         except OSError as error:
             reason = error.strerror or error
-            again = "the same command goes on when it can be"
+            again = "the same scan goes on when it can be"
             return Failed(LivetagError(f"{task.result} cannot be written: {reason}; {again}"))
         finally:
             written.unlink(missing_ok=True)

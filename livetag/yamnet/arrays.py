@@ -39,7 +39,7 @@ def read_arrays(weights: Weights) -> list[FloatArray]:
         with np.errstate(over="ignore"):  # infinity is refused where the network takes its weights
             return [np.asarray(array, np.float32) for array in read(weights.path, shapes)]
     except _UNREADABLE as error:
-        advice = "copy it again, or leave --weights out to fetch the published ones"
+        advice = "copy it again, or name no weights, and the published ones are fetched"
         raise ModelError(
             f"{weights.path} holds no YAMNet weights that can be read ({error}): {advice}"
         ) from error

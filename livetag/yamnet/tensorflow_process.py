@@ -20,8 +20,8 @@ _MOST_MEMORY_BYTES = 4 << 30  # TensorFlow takes less than one
 _READING_SECONDS = 120  # it takes one
 _MOST_SECONDS = 900.0  # it takes 10 s here, and minutes on a small machine
 _ADVICE = (
-    "Try again when the machine is less busy; weights of your own (--weights, LIVETAG_WEIGHTS) may "
-    "be damaged: leave them out to use the published ones."
+    "Try again when the machine is less busy; weights of your own (--weights, weights=, "
+    "LIVETAG_WEIGHTS) may be damaged: leave them out to use the published ones."
 )
 
 

@@ -89,7 +89,7 @@ _MOST_INDEX_BYTES = 1 << 20  # the published one has 5 kB
 _TIMEOUT_SECONDS = 20.0
 _OFFLINE_ADVICE = (
     "With no network, copy yamnet.h5 or a YAMNet SavedModel folder from a machine that has one "
-    "and name it with --weights PATH or LIVETAG_WEIGHTS."
+    "and name it (--weights, weights=, LIVETAG_WEIGHTS)."
 )
 
 
@@ -102,7 +102,9 @@ def inspect(path: Path) -> Weights:
         if path.is_dir():
             return _inspect_savedmodel(path)
         if not path.exists():
-            raise ModelError(f"there are no weights at {path}: check --weights or LIVETAG_WEIGHTS")
+            raise ModelError(
+                f"there are no weights at {path}: check --weights, weights= or LIVETAG_WEIGHTS"
+            )
         digest = sha256_of(path, MOST_BYTES)
     except OSError as error:
         reason = error.strerror or error
