@@ -5,8 +5,9 @@ key, else the key for all. Errors name the rule and the key.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from livetag import schema
 from livetag.errors import UsageError
@@ -20,6 +21,8 @@ RELEASE_SHARE = 0.6
 CONFIRM_SECONDS = 1.92
 """Half of the windows that start within this time of one another confirm an event by default."""
 _ONE_WINDOW = (1, 1)
+
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,28 @@ class Rules:
     def alerting(self) -> frozenset[int]:
         """The classes whose events, or whose group's, are alerts."""
         return frozenset(index for rule in self.all if rule.alert for index in rule.members)
+
+
+class Succession:
+    """Rules in the place of others, as where a configuration is read again.
+
+    A rule succeeds that of the same class, or of the group of the same name. `place`: where the
+    successors of rules stand; some have none.
+    """
+
+    def __init__(self, before: Rules, after: Rules) -> None:
+        self.after = after
+        places = {_of(rule): at for at, rule in enumerate(after.all)}
+        self.place = {
+            at: places[_of(rule)] for at, rule in enumerate(before.all) if _of(rule) in places
+        }
+
+    def successor(self, at: int) -> Rule | None:
+        return self.after.all[self.place[at]] if at in self.place else None
+
+    def moved(self, by_rule: Mapping[int, Kept]) -> dict[int, Kept]:
+        """What is kept of rules, by where they stand: that of their successors."""
+        return {self.place[at]: kept for at, kept in by_rule.items() if at in self.place}
 
 
 def resolve(config: schema.Config, labels: ClassMap) -> Rules:
@@ -156,6 +181,11 @@ def _own_rules(config: schema.Config, names: Names) -> dict[str | int, schema.Ru
         _check(rule, config, f"{where} ({_name(rule)})")
         own[target] = rule
     return own
+
+
+def _of(rule: Rule) -> str | int:
+    """What a rule is of: the group of that name, or a class."""
+    return rule.group or rule.members[0]
 
 
 def _name(rule: schema.Rule) -> str:

@@ -9,7 +9,7 @@ import pytest
 from livetag import schema
 from livetag.errors import UsageError
 from livetag.hours import Hours
-from livetag.rules import CONFIRM_SECONDS, RELEASE_SHARE, Rule, Rules, resolve
+from livetag.rules import CONFIRM_SECONDS, RELEASE_SHARE, Rule, Rules, Succession, resolve
 from livetag.schema import DEFAULT_ALERTS, convert
 from livetag.yamnet.labels import ClassMap
 
@@ -443,3 +443,25 @@ def test_a_group_with_a_rule_speaks_for_members_that_alert_by_default(labels: Cl
     assert (listed.all[DOG].alert, listed.all[DOG].reported) == (True, True)
     alone = resolved(labels, values | {"rule": []})  # no rule: the group is but a name
     assert alone.all[DOG].alert
+
+
+# --- Rules in the place of others ---------------------------------------------------------------
+
+
+def test_a_rule_s_successor_is_of_the_same_class_or_of_the_group_of_its_name(
+    labels: ClassMap,
+) -> None:
+    felines = {"felines": ["Cat"]}
+    before = resolved(labels, {"groups": felines | PETS, "alert": ["felines", "pets"]})
+    after = resolved(labels, {"groups": PETS | {"birds": ["Bird"]}, "alert": ["pets", "birds"]})
+    change = Succession(before, after)
+    gone, pets = (before.all.index(of_group(before, name)) for name in ("felines", "pets"))
+    pets_after = after.all.index(of_group(after, "pets"))
+    assert change.successor(DOG) is after.all[DOG]
+    assert change.successor(pets) is of_group(after, "pets")
+    assert change.successor(gone) is None
+    assert change.moved({DOG: "dog", gone: "gone", pets: "pets"}) == {
+        DOG: "dog",
+        pets_after: "pets",
+    }
+    assert change.place.keys() == set(range(len(before.all))) - {gone}
