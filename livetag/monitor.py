@@ -32,7 +32,7 @@ from livetag.memory import give_back
 from livetag.pipeline import analyze
 from livetag.records import called, iso_time, said_of_pace
 from livetag.relay import MOST_CHARACTERS, Relay, last_words, relayed_stderr
-from livetag.reload import Change, Reading
+from livetag.reload import Change, Readings
 from livetag.screen import LEAVES_SCREEN, Screen
 from livetag.signals import Signals, suspend
 from livetag.sinks.base import Sink
@@ -93,9 +93,7 @@ class Monitor:
         self._duration_seconds = duration_seconds
         self._explain = explain
         self._spectrogram = spectrogram
-        self._reread = reread
-        self._to_read = False
-        self._reading: Reading | None = None
+        self._readings = Readings(reread)
         self._signals = signals or Signals()
         self._supervisor = supervisor or Supervisor(None)
         self._relay: Relay | None = None
@@ -136,7 +134,7 @@ class Monitor:
             stack.callback(self._tell_hidden)
             self._sinks.start()
             stack.callback(self._close_sinks)
-            stack.callback(self._abandon_reading)
+            stack.callback(self._readings.abandon)
             stack.enter_context(self._source)
             worker = stack.enter_context(
                 Worker(self._items(), lambda: self._sinks.takes_audio, self._stop, _ENDING_SECONDS)
@@ -225,33 +223,22 @@ class Monitor:
         """Open logs again by their names, and have the configuration read again."""
         self._supervisor.reloading()
         self._sinks.reopen()
-        self._to_read = self._reread is not None
-        if not self._to_read:
+        if not self._readings.ask():
             self._supervisor.ready()
 
     def _follow_reading(self) -> None:
-        """Begin to read the configuration, where that is asked for; adopt it once it is there."""
-        if self._reading is None:
-            if self._to_read and self._reread is not None:
-                self._reading = Reading(self._reread)
-                self._to_read = False
-            return
-        if not self._reading.is_over:
-            return
+        """Adopt a configuration that was read again, or tell why it cannot be."""
         try:
-            change = self._reading.result()
+            change = self._readings.take()
         except Exception as error:  # whatever it is: the listening goes on
             fault = "" if isinstance(error, LivetagError | OSError) else type(error).__name__
             reason = " ".join(f"{fault} {error}".split())
             self._tell(f"new configuration refused: {reason}; the old one stays")
         else:
+            if change is None:
+                return
             self._adopt(change)
-        self._reading = None
         self._supervisor.ready()
-
-    def _abandon_reading(self) -> None:
-        if self._reading is not None:
-            self._reading.abandon()
 
     def _adopt(self, change: Change) -> None:
         change.adopt()

@@ -793,7 +793,7 @@ def test_a_configuration_that_hangs_is_refused_in_time_and_the_next_one_is_read(
         yield from given[:-1]
         wait_until(lambda: notes.kinds == ["EventStart", "EventEnd"])
         assert "configuration" not in bench.told.getvalue()
-        monkeypatch.setattr(bench.monitored._reading, "_refused_at", 0.0)
+        monkeypatch.setattr(bench.monitored._readings._reading, "_refused_at", 0.0)
         wait_until(lambda: "took more than 10 s; the old one stays" in bench.told.getvalue())
         hang_up_and_wait(bench, "the configuration was read again: much changed\n")
         go_on.set()
