@@ -45,8 +45,6 @@ from livetag.yamnet.params import Params
 
 FRAME_SECONDS = 0.25
 """Seconds between frames of the dashboard: as often as a level meter needs, as rarely as it may."""
-HANGS_SECONDS = 10.0
-"""A worker that shows no sign of life for so long hangs."""
 _WAIT_SECONDS = 0.25
 _ENDING_SECONDS = 5.0
 _FIRST_AUDIO_SECONDS = 5.0  # by which a stream may begin later than it was opened
@@ -93,7 +91,6 @@ class Monitor:
         self._supervisor = supervisor or Supervisor(None)
         self._stop = threading.Event()
         self._messages = Messages(console, screen, state.notice, not source.live, self._stop)
-        self._looked_at = self._awake_at = 0.0
         self._give_back_at = 0.0
         self._leaving = False
 
@@ -257,25 +254,21 @@ class Monitor:
             self._messages.hurry()
         suspend()
 
-    # --- What is said
+    # --- What is heard
 
     def _watch(self, worker: Worker, now: float) -> None:
         """Say what keeps audio from being heard, and once that it is again.
 
-        The service manager hears of us only while the worker shows that it is alive, too.
+        The service manager hears of us only while the worker does not hang.
         """
-        if now - self._looked_at > 4 * FRAME_SECONDS:
-            self._awake_at = now  # the process was stopped: the worker was, too
-        self._looked_at = now
-        seen_at = max(worker.alive_at, self._source.polled_at, self._awake_at)
-        hangs = now - seen_at > HANGS_SECONDS
+        hangs = worker.hangs(now, self._source.polled_at)
         trouble = "the analysis hangs: livetag has to be started again" if hangs else ""
         trouble = self._source.trouble or trouble
         if trouble != self._state.trouble:
             self._state.trouble = trouble
             self._state.source_name = self._source.name  # perhaps of another default device
             again = f"{self._source.name} is heard again"
-            self._messages.tell(f"NOTHING IS HEARD: {trouble}" if trouble else again)
+            self._messages.tell(self._status() if trouble else again)
             self._draw()
         if not hangs:
             self._supervisor.alive(self._status())

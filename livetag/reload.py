@@ -139,8 +139,8 @@ class Readings:
         reading = self._reading
         if reading is None:
             if self._is_asked_for and self._read is not None:
-                self._reading = Reading(self._read)
                 self._is_asked_for = False
+                self._reading = Reading(self._read)
             return None
         if not reading.is_over:
             return None

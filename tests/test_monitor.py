@@ -882,7 +882,7 @@ def test_a_service_manager_is_told_what_livetag_is_at(bench: Bench) -> None:
 def test_a_worker_that_hangs_is_told_of_and_does_not_look_alive(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("livetag.monitor.HANGS_SECONDS", 0.6)
+    monkeypatch.setattr("livetag.worker.HANGS_SECONDS", 0.6)
     supervisor = NotingSupervisor()
     seen: list[int] = []
 
@@ -903,7 +903,7 @@ def test_a_worker_that_hangs_is_told_of_and_does_not_look_alive(
 def test_a_source_that_looks_for_audio_keeps_the_worker_alive(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("livetag.monitor.HANGS_SECONDS", 0.6)
+    monkeypatch.setattr("livetag.worker.HANGS_SECONDS", 0.6)
     supervisor = NotingSupervisor()
     began = time.monotonic()
 
