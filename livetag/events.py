@@ -13,6 +13,9 @@ from livetag.yamnet.labels import Label
 
 FloatArray = npt.NDArray[np.float32]
 
+SLACK_SECONDS = 1e-9
+"""What seconds of a stream may differ by as they add up."""
+
 
 def best(scores: FloatArray, count: int) -> list[int]:
     """The indices of the highest of float32[n], best first; equal ones in their own order."""

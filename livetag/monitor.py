@@ -17,9 +17,7 @@ import math
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
 
 from rich.console import Console
 
@@ -29,32 +27,28 @@ from livetag.errors import InputError, LivetagError
 from livetag.events import AudioBlock, Explanation, Gap, Item, Pace
 from livetag.fanout import FanOut
 from livetag.memory import give_back
+from livetag.messages import Messages
 from livetag.pipeline import analyze
 from livetag.records import called, iso_time, said_of_pace
-from livetag.relay import MOST_CHARACTERS, Relay, last_words, relayed_stderr
-from livetag.reload import Change, Reading
-from livetag.screen import LEAVES_SCREEN, Screen
+from livetag.reload import Change, Readings
+from livetag.screen import Screen
 from livetag.signals import Signals, suspend
 from livetag.sinks.base import Sink
 from livetag.sources.base import Source, limited
 from livetag.state import MonitorState
 from livetag.stderr import native_stderr_silenced
 from livetag.supervisor import Supervisor
-from livetag.text import counted, printable_lines
+from livetag.text import counted
 from livetag.worker import Done, Handed, Worker
 from livetag.yamnet.classifier import Classifier
 from livetag.yamnet.params import Params
 
 FRAME_SECONDS = 0.25
 """Seconds between frames of the dashboard: as often as a level meter needs, as rarely as it may."""
-HANGS_SECONDS = 10.0
-"""A worker that shows no sign of life for so long hangs."""
 _WAIT_SECONDS = 0.25
 _ENDING_SECONDS = 5.0
-_HURRIED_SECONDS = 0.5
 _FIRST_AUDIO_SECONDS = 5.0  # by which a stream may begin later than it was opened
 _GIVE_BACK_SECONDS = 60.0
-_MESSAGES_KEPT = 100
 
 
 class Monitor:
@@ -87,21 +81,16 @@ class Monitor:
         self._analysis = classifier, detector, params
         self._state = state
         self._sinks = FanOut(sinks, may_wait=not source.live)
-        self._console = console
         self._screen = screen
         self._top = top
         self._duration_seconds = duration_seconds
         self._explain = explain
         self._spectrogram = spectrogram
-        self._reread = reread
-        self._to_read = False
-        self._reading: Reading | None = None
+        self._readings = Readings(reread)
         self._signals = signals or Signals()
         self._supervisor = supervisor or Supervisor(None)
-        self._relay: Relay | None = None
-        self._messages: deque[str] = deque(maxlen=_MESSAGES_KEPT)  # that the dashboard hides
         self._stop = threading.Event()
-        self._looked_at = self._awake_at = 0.0
+        self._messages = Messages(console, screen, state.notice, not source.live, self._stop)
         self._give_back_at = 0.0
         self._leaving = False
 
@@ -111,14 +100,11 @@ class Monitor:
         with (
             self._signals.heeded(self._stop, self._end_at_once, 4 * _ENDING_SECONDS, draws),
             native_stderr_silenced(),
-            relayed_stderr() as relay,
+            self._messages.relayed(),
         ):
-            self._relay = relay
-            if self._screen is not None:
-                self._screen.relay = relay
             done, stopped = self._listen()
-            self._say(self._summary())
-            self._wait_for_stderr(0)
+            self._messages.say(self._summary())
+            self._messages.wait()
         failure = done.error or self._source.failure
         if failure is not None:
             raise failure
@@ -133,10 +119,10 @@ class Monitor:
     def _listen(self) -> tuple[Done, bool]:
         """Open everything, follow the worker to its end, and close; whether it was stopped."""
         with contextlib.ExitStack() as stack:
-            stack.callback(self._tell_hidden)
+            stack.callback(self._messages.say_hidden)
             self._sinks.start()
             stack.callback(self._close_sinks)
-            stack.callback(self._abandon_reading)
+            stack.callback(self._readings.abandon)
             stack.enter_context(self._source)
             worker = stack.enter_context(
                 Worker(self._items(), lambda: self._sinks.takes_audio, self._stop, _ENDING_SECONDS)
@@ -184,20 +170,17 @@ class Monitor:
             frame = render(self._state, self._top, self._explain, self._spectrogram)
             self._screen.draw(frame)
 
-    @property
-    def _covered(self) -> bool:
-        """Whether the dashboard hides what is printed."""
-        return self._screen is not None and self._screen.is_open
-
     def _handle(self, handed: Handed, now: float) -> None:
         item = handed.item
         self._state.apply(item, now, handed.worker_seconds)
-        if isinstance(item, Explanation) and self._explain and not self._covered:
-            self._print(f"{iso_time(item.time)}  {called(item)}  no alert: {item.why}")
+        if isinstance(item, Explanation) and self._explain and not self._messages.covered:
+            self._messages.print(f"{iso_time(item.time)}  {called(item)}  no alert: {item.why}")
         if isinstance(item, Gap) and not item.ongoing:
-            self._tell(f"{self._state.gap_seconds:.2f} s of audio were lost ({item.reason})")
+            self._messages.tell(
+                f"{self._state.gap_seconds:.2f} s of audio were lost ({item.reason})"
+            )
         if isinstance(item, Pace):
-            self._tell(said_of_pace(item, self._state.params.patch_hop_seconds))
+            self._messages.tell(said_of_pace(item, self._state.params.patch_hop_seconds))
         self._sinks.write(item, self._stop)
 
     def _close_sinks(self) -> None:
@@ -207,7 +190,7 @@ class Monitor:
 
     def _tell_of_sinks(self) -> None:
         for message in self._sinks.messages():
-            self._tell(message)
+            self._messages.tell(message)
 
     # --- Signals
 
@@ -225,33 +208,22 @@ class Monitor:
         """Open logs again by their names, and have the configuration read again."""
         self._supervisor.reloading()
         self._sinks.reopen()
-        self._to_read = self._reread is not None
-        if not self._to_read:
+        if not self._readings.ask():
             self._supervisor.ready()
 
     def _follow_reading(self) -> None:
-        """Begin to read the configuration, where that is asked for; adopt it once it is there."""
-        if self._reading is None:
-            if self._to_read and self._reread is not None:
-                self._reading = Reading(self._reread)
-                self._to_read = False
-            return
-        if not self._reading.is_over:
-            return
+        """Adopt a configuration that was read again, or tell why it cannot be."""
         try:
-            change = self._reading.result()
+            change = self._readings.take()
         except Exception as error:  # whatever it is: the listening goes on
             fault = "" if isinstance(error, LivetagError | OSError) else type(error).__name__
             reason = " ".join(f"{fault} {error}".split())
-            self._tell(f"new configuration refused: {reason}; the old one stays")
+            self._messages.tell(f"new configuration refused: {reason}; the old one stays")
         else:
+            if change is None:
+                return
             self._adopt(change)
-        self._reading = None
         self._supervisor.ready()
-
-    def _abandon_reading(self) -> None:
-        if self._reading is not None:
-            self._reading.abandon()
 
     def _adopt(self, change: Change) -> None:
         change.adopt()
@@ -260,7 +232,7 @@ class Monitor:
         self._state.adopt(change.rules)
         self._top, self._explain = change.top, change.explain
         self._spectrogram = change.spectrogram
-        self._tell(f"the configuration was read again: {change.told}")
+        self._messages.tell(f"the configuration was read again: {change.told}")
 
     def _end_at_once(self) -> None:
         """Leave the process, whatever hangs, and wherever main is; but the terminal as it was.
@@ -271,38 +243,32 @@ class Monitor:
         if self._leaving:
             return
         self._leaving = True
-        text = "".join(f"livetag: {message}\n" for message in (*self._messages, "stopped"))
-        last_words(f"{LEAVES_SCREEN}{text}" if self._covered else text, _HURRIED_SECONDS)
+        self._messages.last_words()
         os._exit(0)
 
     def _suspend(self) -> None:
         """Let the shell have its terminal, and the process be stopped until it goes on."""
         if self._screen is not None:
             self._screen.close()
-            self._tell_hidden()
-            if self._relay is not None:
-                self._relay.drain(_HURRIED_SECONDS)
+            self._messages.say_hidden()
+            self._messages.hurry()
         suspend()
 
-    # --- What is said
+    # --- What is heard
 
     def _watch(self, worker: Worker, now: float) -> None:
         """Say what keeps audio from being heard, and once that it is again.
 
-        The service manager hears of us only while the worker shows that it is alive, too.
+        The service manager hears of us only while the worker does not hang.
         """
-        if now - self._looked_at > 4 * FRAME_SECONDS:
-            self._awake_at = now  # the process was stopped: the worker was, too
-        self._looked_at = now
-        seen_at = max(worker.alive_at, self._source.polled_at, self._awake_at)
-        hangs = now - seen_at > HANGS_SECONDS
+        hangs = worker.hangs(now, self._source.polled_at)
         trouble = "the analysis hangs: livetag has to be started again" if hangs else ""
         trouble = self._source.trouble or trouble
         if trouble != self._state.trouble:
             self._state.trouble = trouble
             self._state.source_name = self._source.name  # perhaps of another default device
             again = f"{self._source.name} is heard again"
-            self._tell(f"NOTHING IS HEARD: {trouble}" if trouble else again)
+            self._messages.tell(self._status() if trouble else again)
             self._draw()
         if not hangs:
             self._supervisor.alive(self._status())
@@ -317,34 +283,6 @@ class Monitor:
         if self._state.trouble:
             return f"NOTHING IS HEARD: {self._state.trouble}"
         return f"hearing {self._source.name}, {counted(self._state.alerts, 'alert')}"
-
-    def _tell(self, message: str) -> None:
-        """Say, with the time, what happens: on stderr, or on the dashboard and later on stderr."""
-        message = f"{datetime.now().astimezone():%H:%M:%S} {message}"
-        if self._covered:
-            self._state.notice(message, time.monotonic())
-            self._messages.append(message)
-        else:
-            self._say(message)
-
-    def _say(self, message: str) -> None:
-        self._print(f"livetag: {message}")
-
-    def _print(self, line: str) -> None:
-        with contextlib.suppress(OSError):  # what cannot be said must not end the listening
-            self._console.print(printable_lines(line), markup=False, soft_wrap=True)
-        self._wait_for_stderr(MOST_CHARACTERS // 2)
-
-    def _wait_for_stderr(self, most_waiting: int) -> None:
-        """A recording waits for whoever reads what is said; a microphone does not."""
-        while self._relay is not None and self._relay.waiting > most_waiting:
-            if self._source.live or self._stop.is_set():
-                return
-            self._relay.drain(_WAIT_SECONDS)
-
-    def _tell_hidden(self) -> None:
-        while self._messages:
-            self._say(self._messages.popleft())
 
     def _summary(self) -> str:
         state = self._state

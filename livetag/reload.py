@@ -117,6 +117,42 @@ class Reading:
             self._change.set_exception(error)
 
 
+class Readings:
+    """Readings when they are asked for, one at a time. One thread at a time may use it."""
+
+    def __init__(self, read: Callable[[], Change] | None) -> None:
+        """`read`: gives what changes, or raises; None where nothing can be read again."""
+        self._read = read
+        self._is_asked_for = False
+        self._reading: Reading | None = None
+
+    def ask(self) -> bool:
+        """Have another one begin, after the one that goes on; whether there will be one."""
+        self._is_asked_for = self._read is not None
+        return self._is_asked_for
+
+    def take(self) -> Change | None:
+        """What a reading has come to, once it is over; begins one that is asked for.
+
+        Raises what kept it from a change.
+        """
+        reading = self._reading
+        if reading is None:
+            if self._is_asked_for and self._read is not None:
+                self._is_asked_for = False
+                self._reading = Reading(self._read)
+            return None
+        if not reading.is_over:
+            return None
+        self._reading = None
+        return reading.result()
+
+    def abandon(self) -> None:
+        """Have what a reading opens that goes on, or has opened, closed again."""
+        if self._reading is not None:
+            self._reading.abandon()
+
+
 def _close_new(change: Future[Change]) -> None:
     if change.exception() is None:
         for sink in change.result().new:

@@ -5,14 +5,14 @@ key, else the key for all. Errors name the rule and the key.
 """
 
 import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Self
+from typing import TypeVar
 
 from livetag import schema
 from livetag.errors import UsageError
+from livetag.hours import Hours
+from livetag.names import Names
 from livetag.yamnet.labels import ClassMap
 from livetag.yamnet.params import Params
 
@@ -21,41 +21,8 @@ RELEASE_SHARE = 0.6
 CONFIRM_SECONDS = 1.92
 """Half of the windows that start within this time of one another confirm an event by default."""
 _ONE_WINDOW = (1, 1)
-_HOURS = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\s*-\s*([01]?\d|2[0-4]):([0-5]\d)")
-_DAY_MINUTES = 24 * 60
 
-
-@dataclass(frozen=True, slots=True)
-class Hours:
-    """A part of the day, in the machine's local time; over midnight where it ends before it begins.
-
-    `begin` and `end` are minutes of the day; the end is not part of it.
-    """
-
-    begin: int
-    end: int
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read `22:00-07:00`. Raises `UsageError`."""
-        match = _HOURS.fullmatch(text.strip())
-        if match:
-            numbers = [int(number) for number in match.groups()]
-            begin, end = numbers[0] * 60 + numbers[1], numbers[2] * 60 + numbers[3]
-            if begin != end and end <= _DAY_MINUTES:
-                return cls(begin, end)
-        raise UsageError(f"hours: {text!r} is no part of the day, as 22:00-07:00 is")
-
-    def __contains__(self, unix_time: float) -> bool:
-        local = datetime.fromtimestamp(unix_time)
-        minute = local.hour * 60 + local.minute
-        if self.begin < self.end:
-            return self.begin <= minute < self.end
-        return minute >= self.begin or minute < self.end
-
-    def __str__(self) -> str:
-        begin, end = (f"{at // 60:02}:{at % 60:02}" for at in (self.begin, self.end))
-        return f"{begin}-{end}"
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,38 +46,6 @@ class Rule:
     unless: tuple[int, ...]
     min_level_dbfs: float
     hours: Hours | None
-
-
-class Names:
-    """What a configuration may call classes: their own names, and those of its groups."""
-
-    def __init__(self, labels: ClassMap, groups: Mapping[str, Iterable[str]]) -> None:
-        """Raises `UsageError` for a group without members, or with a member that is no class."""
-        self.labels = labels
-        self.groups: dict[str, tuple[int, ...]] = {}
-        for name, members in groups.items():
-            where = f"groups: {name!r}"
-            indices = dict.fromkeys(self._class(member, where) for member in members)
-            if not indices or not name.strip():
-                raise UsageError(f"{where}: a group needs a name, and a label at least")
-            self.groups[name.strip()] = tuple(indices)
-
-    def indices(self, names: Iterable[str], where: str) -> frozenset[int]:
-        """The classes that a list names; a group's name stands for its members."""
-        found: set[int] = set()
-        for name in names:
-            found.update(self.groups.get(name.strip()) or (self._class(name, where),))
-        return frozenset(found)
-
-    def target(self, name: str, where: str) -> str | int:
-        """The group of that name, or the class's index: a group comes first."""
-        return name.strip() if name.strip() in self.groups else self._class(name, where)
-
-    def _class(self, name: str, where: str) -> int:
-        try:
-            return self.labels.find(name).index
-        except UsageError as error:
-            raise UsageError(f"{where}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -151,6 +86,28 @@ class Rules:
     def alerting(self) -> frozenset[int]:
         """The classes whose events, or whose group's, are alerts."""
         return frozenset(index for rule in self.all if rule.alert for index in rule.members)
+
+
+class Succession:
+    """Rules in the place of others, as where a configuration is read again.
+
+    A rule succeeds that of the same class, or of the group of the same name. `place`: where the
+    successors of rules stand; some have none.
+    """
+
+    def __init__(self, before: Rules, after: Rules) -> None:
+        self.after = after
+        places = {_of(rule): at for at, rule in enumerate(after.all)}
+        self.place = {
+            at: places[_of(rule)] for at, rule in enumerate(before.all) if _of(rule) in places
+        }
+
+    def successor(self, at: int) -> Rule | None:
+        return self.after.all[self.place[at]] if at in self.place else None
+
+    def moved(self, by_rule: Mapping[int, Kept]) -> dict[int, Kept]:
+        """What is kept of rules, by where they stand: that of their successors."""
+        return {self.place[at]: kept for at, kept in by_rule.items() if at in self.place}
 
 
 def resolve(config: schema.Config, labels: ClassMap) -> Rules:
@@ -224,6 +181,11 @@ def _own_rules(config: schema.Config, names: Names) -> dict[str | int, schema.Ru
         _check(rule, config, f"{where} ({_name(rule)})")
         own[target] = rule
     return own
+
+
+def _of(rule: Rule) -> str | int:
+    """What a rule is of: the group of that name, or a class."""
+    return rule.group or rule.members[0]
 
 
 def _name(rule: schema.Rule) -> str:

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from livetag.events import AudioBlock, Item
 
 QUEUE_ITEMS = 256
+HANGS_SECONDS = 10.0
+"""A worker that shows no sign of life for so long hangs."""
+_STOPPED_SECONDS = 1.0
+"""Where nobody has asked for so long whether it hangs, the whole process was stopped."""
 _WAIT_SECONDS = 0.25
 
 
@@ -44,6 +48,7 @@ class Worker:
     ) -> None:
         """`stop` is what ends the items; the worker has `ending_seconds` to come to its end."""
         self.alive_at = time.monotonic()
+        self._asked_at = self._awake_at = 0.0
         self._items = items
         self._audio_wanted = audio_wanted
         self._stop = stop
@@ -71,6 +76,16 @@ class Worker:
             return None
         self._ended = isinstance(handed, Done)
         return handed
+
+    def hangs(self, now: float, polled_at: float) -> bool:
+        """Whether it has shown no sign of life for `HANGS_SECONDS`. To be asked all the time.
+
+        `polled_at`: when its source last looked for audio. Both are monotonic times.
+        """
+        if now - self._asked_at > _STOPPED_SECONDS:
+            self._awake_at = now  # main was stopped, and so was the worker
+        self._asked_at = now
+        return now - max(self.alive_at, polled_at, self._awake_at) > HANGS_SECONDS
 
     def _run(self) -> None:
         error: BaseException | None = None

@@ -11,37 +11,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from deciding import rules_of, scores_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livetag.detector import (
-    NEAR_SHARE,
-    OFFSET_HEARD_SECONDS,
-    ONSET_HEARD_SECONDS,
-    Detector,
-    Found,
-)
+from livetag.detection.near import NEAR_SHARE
+from livetag.detector import OFFSET_HEARD_SECONDS, ONSET_HEARD_SECONDS, Detector, Found
 from livetag.events import Anchor, EventAlert, EventEnd, EventStart, Explanation
-from livetag.rules import resolve
-from livetag.schema import convert
-from livetag.yamnet.labels import class_map
 from livetag.yamnet.params import Params
 
 BEGAN = 1_000.0
 LEVEL_DBFS = -20.0
-ONE_WINDOW_EACH: dict[str, Any] = {
-    "threshold": 0.5,
-    "release": 0.5,
-    "confirm": (1, 1),
-    "sure": 1.0,
-    "short": (),
-    "short_threshold": 0.5,
-    "hold_seconds": 1.0,
-    "max_seconds": 1_000.0,
-    "cooldown_seconds": 0.0,
-    "alert": (),
-}
-"""What is set where a test says nothing else: all but the hold is out of the way."""
 
 Heard = Mapping[str, float] | float
 
@@ -51,23 +31,21 @@ class Listener:
 
     def __init__(self, hop_seconds: float = 0.5, began: float = BEGAN, **values: Any) -> None:
         self.params = Params(patch_hop_seconds=hop_seconds)
-        self.rules = resolve(convert(ONE_WINDOW_EACH | values, "the test"), class_map())
+        self.rules = rules_of(**values)
         self.detector = Detector(self.rules, self.params)
         self.anchor = Anchor(stream_s=0.0, unix_time=began)
         self.next_s = 0.0
 
     def adopt(self, **values: Any) -> None:
         """Have another configuration's rules, as a reload does."""
-        self.rules = resolve(convert(ONE_WINDOW_EACH | values, "the test"), class_map())
+        self.rules = rules_of(**values)
         self.detector.adopt(self.rules)
 
     def hear(self, *windows: Heard, level: float = LEVEL_DBFS) -> list[Found]:
         """Go on with these windows: the scores of classes, or the dog's alone."""
         found: list[Found] = []
         for window in windows:
-            row = np.zeros(521, np.float32)
-            for name, score in (window if isinstance(window, Mapping) else {"Dog": window}).items():
-                row[class_map().find(name).index] = score
+            row = scores_of(**(window if isinstance(window, Mapping) else {"Dog": window}))
             found += self.detector.update(self.next_s, row, level, self.anchor)
             self.next_s = round(self.next_s + self.params.patch_hop_seconds, 6)
         return found
@@ -730,19 +708,6 @@ def test_a_window_that_is_too_quiet_counts_as_one_without_a_score(confirm: tuple
     assert end.peak_score == pytest.approx(0.6)
 
 
-def test_windows_of_a_pause_count_once_though_the_event_pauses_again() -> None:
-    found = Listener(hold_seconds=2.0, release=0.5).all_of(0.9, 0.1, 0.2, 0.8, 0.4, 0.7, 0.3, 0.3)
-    (end,) = ends(found)
-    assert end.windows == 6
-    assert end.mean_score == pytest.approx((0.9 + 0.1 + 0.2 + 0.8 + 0.4 + 0.7) / 6)
-
-
-def test_a_loud_window_of_a_bridged_pause_counts_for_the_level() -> None:
-    other = Listener()
-    found = other.hear(0.6) + other.hear(0.1, level=-6.0) + other.hear(0.6) + other.finish()
-    assert ends(found)[0].level_dbfs == -6.0
-
-
 # --- Groups, watching, ignoring -----------------------------------------------------------------
 
 PETS = {"pets": ["Dog", "Cat", "Bird"]}
@@ -822,34 +787,8 @@ def test_a_score_that_came_near_and_went_is_explained_by_its_best_window() -> No
     assert listener.hear(0.0) + listener.finish() == []  # once
 
 
-def test_what_is_far_from_its_threshold_or_is_not_to_alert_is_not_explained() -> None:
-    far = NEAR_SHARE * 0.5 - 0.01
-    assert Listener(alert=("Dog",)).all_of({"Dog": far, "Cat": 0.49}) == []
-
-
 def test_a_near_score_that_becomes_an_event_is_not_explained() -> None:
     assert reasons(Listener(alert=("Dog",), confirm=(2, 2)).all_of(0.4, 0.9, 0.9, 0.1)) == []
-
-
-def test_windows_too_few_are_counted() -> None:
-    listener = Listener(alert=("Dog",), confirm=(3, 4))
-    assert reasons(listener.all_of(0.9, 0.4, 0.9)) == ["Dog: 2 of 3 windows"]
-    most = Listener(alert=("Dog",), confirm=(3, 3))
-    found = most.all_of(0.6, 0.6, 0.4, 0.4, 0.7)  # the best window met it by itself
-    assert reasons(found) == ["Dog: 2 of 3 windows"]
-
-
-def test_a_sound_that_is_too_quiet_is_explained_by_its_level() -> None:
-    listener = Listener(alert=("Dog",), min_level_dbfs=-45.0)
-    found = listener.hear(0.9, level=-52.4) + listener.finish()
-    assert reasons(found) == ["Dog: level -52 of -45 dBFS"]
-
-
-def test_a_group_is_explained_by_the_member_that_came_nearest() -> None:
-    listener = Listener(groups=PETS, alert=("pets",))
-    (explanation,) = listener.all_of({"Dog": 0.3, "Cat": 0.4})
-    assert isinstance(explanation, Explanation)
-    assert (explanation.label.name, explanation.group) == ("Cat", "pets")
 
 
 # --- Rules that change on the way ---------------------------------------------------------------
@@ -957,28 +896,6 @@ def test_a_sound_that_goes_on_does_not_alert_again_as_another_rule_s(
     assert alerts(found) == []
     listener.next_s = 61.0
     assert len(alerts(listener.hear(0.9))) == 1
-
-
-def test_a_cooldown_of_one_class_is_not_taken_over_by_others() -> None:
-    listener = Listener(**WITH_PETS, alert=("Dog",))
-    listener.hear(0.9)
-    listener.adopt(**WITH_PETS, alert=("Dog", "Cat"))
-    found = listener.hear({"Dog": 0.9, "Cat": 0.9})
-    assert [(one.label.name, one.alert) for one in starts(found)] == [("Cat", True)]
-
-
-def test_rules_that_alerted_before_keep_cooldowns_of_their_own() -> None:
-    listener = Listener(**WITH_PETS, alert=("Dog", "pets"))
-    listener.hear({"Cat": 0.9})
-    listener.adopt(**WITH_PETS, alert=("Dog", "pets"))
-    assert [(one.label.name, one.alert) for one in starts(listener.hear(0.9))] == [("Dog", True)]
-
-
-def test_what_came_near_is_explained_by_the_rule_that_it_came_near() -> None:
-    listener = Listener(alert=("Dog", "Cat"), hold_seconds=0.0)
-    listener.hear({"Dog": 0.4, "Cat": 0.4})
-    listener.adopt(alert=("Dog=0.3", "Cat"), hold_seconds=0.0)
-    assert reasons(listener.hear(0.0, 0.0)) == ["Cat: 0.40 of 0.50"]
 
 
 def test_other_rules_wait_for_a_window() -> None:

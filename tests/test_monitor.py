@@ -793,7 +793,7 @@ def test_a_configuration_that_hangs_is_refused_in_time_and_the_next_one_is_read(
         yield from given[:-1]
         wait_until(lambda: notes.kinds == ["EventStart", "EventEnd"])
         assert "configuration" not in bench.told.getvalue()
-        monkeypatch.setattr(bench.monitored._reading, "_refused_at", 0.0)
+        monkeypatch.setattr(bench.monitored._readings._reading, "_refused_at", 0.0)
         wait_until(lambda: "took more than 10 s; the old one stays" in bench.told.getvalue())
         hang_up_and_wait(bench, "the configuration was read again: much changed\n")
         go_on.set()
@@ -882,7 +882,7 @@ def test_a_service_manager_is_told_what_livetag_is_at(bench: Bench) -> None:
 def test_a_worker_that_hangs_is_told_of_and_does_not_look_alive(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("livetag.monitor.HANGS_SECONDS", 0.6)
+    monkeypatch.setattr("livetag.worker.HANGS_SECONDS", 0.6)
     supervisor = NotingSupervisor()
     seen: list[int] = []
 
@@ -903,7 +903,7 @@ def test_a_worker_that_hangs_is_told_of_and_does_not_look_alive(
 def test_a_source_that_looks_for_audio_keeps_the_worker_alive(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("livetag.monitor.HANGS_SECONDS", 0.6)
+    monkeypatch.setattr("livetag.worker.HANGS_SECONDS", 0.6)
     supervisor = NotingSupervisor()
     began = time.monotonic()
 

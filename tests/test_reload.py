@@ -8,7 +8,7 @@ import pytest
 
 from livetag import reload
 from livetag.errors import LivetagError, UsageError
-from livetag.reload import FROM_NEXT_START, Change, Reading, Reloader, SinkChange
+from livetag.reload import FROM_NEXT_START, Change, Reading, Readings, Reloader, SinkChange
 from livetag.rules import Rules
 from livetag.schema import KEYS, Config, convert
 from livetag.sinks.base import Sink
@@ -179,4 +179,71 @@ def test_a_reading_that_hangs_is_refused_and_what_it_opens_later_closed(
 def test_a_reading_that_nobody_waits_for_closes_what_it_has_opened() -> None:
     sink = Opened()
     over(lambda: changing(sink)).abandon()
+    assert sink.closed.wait(60.0)
+
+
+def taken(readings: Readings) -> Change:
+    """What the reading that is asked for, or goes on, comes to."""
+    while (change := readings.take()) is None:
+        pass
+    return change
+
+
+def test_nothing_is_read_unasked_and_once_when_asked() -> None:
+    readings = Readings(changing)
+    assert readings.take() is None
+    assert readings._reading is None
+    assert readings.ask()
+    assert taken(readings).told == ""
+    assert [readings.take(), readings.take(), readings._reading] == [None] * 3
+
+
+def test_where_nothing_can_be_read_again_nobody_waits_for_it() -> None:
+    readings = Readings(None)
+    assert not readings.ask()
+    assert readings.take() is None
+
+
+def test_what_is_asked_for_during_a_reading_is_read_once_after_it() -> None:
+    begun: list[threading.Event] = []
+
+    def read() -> Change:
+        begun.append(threading.Event())
+        begun[-1].wait(60.0)
+        return changing()
+
+    readings = Readings(read)
+    readings.ask()
+    assert readings.take() is None
+    readings.ask()
+    readings.ask()
+    assert readings.take() is None
+    for number in (1, 2):
+        while len(begun) < number:
+            readings.take()
+        begun[-1].set()
+        taken(readings)
+    assert readings.take() is None
+    assert len(begun) == 2
+
+
+def test_after_a_reading_that_failed_another_may_be_asked_for() -> None:
+    files = Files()
+    readings = Readings(files.reload)
+    files.have(alert=["Dgo"])
+    readings.ask()
+    with pytest.raises(UsageError, match="Dgo"):
+        taken(readings)
+    files.have(threshold=0.4)
+    readings.ask()
+    assert taken(readings).told == "threshold changed"
+
+
+def test_readings_that_are_abandoned_close_what_was_opened() -> None:
+    sink = Opened()
+    readings = Readings(lambda: changing(sink))
+    readings.abandon()
+    readings.ask()
+    readings.take()
+    readings.abandon()
     assert sink.closed.wait(60.0)

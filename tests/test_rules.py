@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import pytest
 
 from livetag import schema
 from livetag.errors import UsageError
-from livetag.rules import CONFIRM_SECONDS, RELEASE_SHARE, Hours, Names, Rule, Rules, resolve
+from livetag.hours import Hours
+from livetag.rules import CONFIRM_SECONDS, RELEASE_SHARE, Rule, Rules, Succession, resolve
 from livetag.schema import DEFAULT_ALERTS, convert
 from livetag.yamnet.labels import ClassMap
 
@@ -32,86 +32,6 @@ def message_of(labels: ClassMap, values: Mapping[str, Any]) -> str:
         resolved(labels, values)
     assert caught.value.exit_code == 2
     return str(caught.value)
-
-
-# --- A part of the day --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "inside", "outside"),
-    [
-        ("22:00-07:00", ["22:00", "23:59", "00:00", "06:59"], ["07:00", "12:00", "21:59"]),
-        ("09:30-17:00", ["09:30", "16:59"], ["09:29", "17:00", "00:00"]),
-        ("00:00-24:00", ["00:00", "12:00", "23:59"], []),
-        ("23:59-00:00", ["23:59"], ["23:58", "00:00"]),
-        ("18:00-24:00", ["18:00", "23:59"], ["17:59", "00:00"]),
-    ],
-)
-def test_hours_hold_their_first_minute_and_not_their_last(
-    text: str, inside: list[str], outside: list[str]
-) -> None:
-    hours = Hours.parse(text)
-    for clock, wanted in [(at, True) for at in inside] + [(at, False) for at in outside]:
-        hour, minute = map(int, clock.split(":"))
-        for second in (0, 59):
-            local = datetime(2026, 11, 22, hour, minute, second)
-            assert (local.timestamp() in hours) == wanted, clock
-
-
-def test_hours_are_written_as_they_are_read() -> None:
-    assert str(Hours.parse(" 7:05 - 9:00 ")) == "07:05-09:00"
-    for text in ("22:00-07:00", "00:00-24:00"):
-        assert str(Hours.parse(text)) == text
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("", "night", "22-7", "22:00", "22:00-07:00 daily", "-22:00-07:00"),
-        *("24:00-07:00", "22:60-07:00", "07:00-24:01", "07:00-25:00", "08:00-08:00"),
-    ],
-)
-def test_what_is_no_part_of_the_day_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match=r"hours: .* is no part of the day, as 22:00-07:00 is"):
-        Hours.parse(text)
-
-
-# --- Names --------------------------------------------------------------------------------------
-
-
-def test_a_list_names_classes_by_name_mid_or_index_and_groups(labels: ClassMap) -> None:
-    names = Names(labels, PETS)
-    assert names.indices(["speech", "/m/04rlf", "pets", " pets "], "watch") == {
-        SPEECH,
-        MUSIC,
-        DOG,
-        CAT,
-    }
-    assert names.indices([], "watch") == frozenset()
-
-
-def test_a_group_comes_before_a_class_of_its_name(labels: ClassMap) -> None:
-    names = Names(labels, {"Music": ["Dog", "dog", "69"]})
-    assert names.groups == {"Music": (DOG,)}
-    assert names.target("Music", "alert") == "Music"
-    assert names.target("Cat", "alert") == CAT
-    assert names.indices(["Music"], "alert") == {DOG}
-
-
-@pytest.mark.parametrize(
-    ("groups", "named"),
-    [
-        ({"pets": []}, ["groups: 'pets'"]),
-        ({" ": ["Dog"]}, ["groups: ' '"]),
-        ({"pets": ["Dgo"]}, ["groups: 'pets'", "'Dgo'", "did you mean 'Dog'"]),
-        ({"pets": ["Dog"], "animals": ["pets"]}, ["groups: 'animals'", "'pets'"]),
-    ],
-)
-def test_a_group_that_cannot_be_is_named(
-    groups: dict[str, list[str]], named: list[str], labels: ClassMap
-) -> None:
-    message = message_of(labels, {"groups": groups})
-    assert all(part in message for part in named), message
 
 
 # --- What holds for all, and a rule's own -------------------------------------------------------
@@ -523,3 +443,25 @@ def test_a_group_with_a_rule_speaks_for_members_that_alert_by_default(labels: Cl
     assert (listed.all[DOG].alert, listed.all[DOG].reported) == (True, True)
     alone = resolved(labels, values | {"rule": []})  # no rule: the group is but a name
     assert alone.all[DOG].alert
+
+
+# --- Rules in the place of others ---------------------------------------------------------------
+
+
+def test_a_rule_s_successor_is_of_the_same_class_or_of_the_group_of_its_name(
+    labels: ClassMap,
+) -> None:
+    felines = {"felines": ["Cat"]}
+    before = resolved(labels, {"groups": felines | PETS, "alert": ["felines", "pets"]})
+    after = resolved(labels, {"groups": PETS | {"birds": ["Bird"]}, "alert": ["pets", "birds"]})
+    change = Succession(before, after)
+    gone, pets = (before.all.index(of_group(before, name)) for name in ("felines", "pets"))
+    pets_after = after.all.index(of_group(after, "pets"))
+    assert change.successor(DOG) is after.all[DOG]
+    assert change.successor(pets) is of_group(after, "pets")
+    assert change.successor(gone) is None
+    assert change.moved({DOG: "dog", gone: "gone", pets: "pets"}) == {
+        DOG: "dog",
+        pets_after: "pets",
+    }
+    assert change.place.keys() == set(range(len(before.all))) - {gone}

@@ -84,10 +84,10 @@ def last_line(tally: Tally, width: int) -> str:
 @pytest.mark.parametrize(
     ("width", "told"),
     [
-        (120, "2 of 3 recordings, 21.5 min of audio, 645 times real time, 1 broken -:--:-- left"),
-        (97, "2 of 3 recordings, 21.5 min of audio, 645 times real time, 1 broken -:--:-- left"),
-        (80, "2/3 645x 1 broken -:--:-- left"),
-        (40, "2/3 645x 1 broken -:--:-- left"),
+        (120, "2 of 3 recordings, 21.5 min of audio, 645 times real time, 1 broken 0:00:01 left"),
+        (97, "2 of 3 recordings, 21.5 min of audio, 645 times real time, 1 broken 0:00:01 left"),
+        (80, "2/3 645x 1 broken 0:00:01 left"),
+        (40, "2/3 645x 1 broken 0:00:01 left"),
     ],
 )
 def test_a_terminal_shows_files_speed_time_left_and_errors_however_narrow(

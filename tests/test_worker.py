@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from livetag.events import AudioBlock, Item, Level
-from livetag.worker import Done, Handed, Worker
+from livetag.worker import HANGS_SECONDS, Done, Handed, Worker
 
 PATIENCE_SECONDS = 30.0
 BLOCK = AudioBlock(np.zeros(16, np.float32), 0)
@@ -116,3 +116,31 @@ def test_a_worker_that_waits_for_main_is_alive_and_one_that_waits_for_its_items_
         go_on.set()
         assert len(taken(running)) == 1
         assert running.alive_at > at
+
+
+def until_it_hangs(running: Worker, begin: float, polled_at: float = 0.0) -> float:
+    """Seconds from then on until it hangs, asked twice a second."""
+    halves = itertools.count()
+    return next(half / 2 for half in halves if running.hangs(begin + half / 2, polled_at))
+
+
+def test_a_worker_hangs_that_has_shown_no_sign_of_life_for_so_long() -> None:
+    running = worker([])
+    running.alive_at = 1_000.0
+    assert not running.hangs(1_000.0, 0.0)
+    assert until_it_hangs(running, 1_000.5) == HANGS_SECONDS
+    running.alive_at = 1_020.0
+    assert until_it_hangs(running, 1_011.5) == 1_020.5 - 1_011.5 + HANGS_SECONDS
+
+
+def test_a_worker_does_not_hang_whose_source_looks_for_audio() -> None:
+    running = worker([])
+    running.alive_at = 1_000.0
+    assert until_it_hangs(running, 1_000.0, polled_at=1_005.0) == HANGS_SECONDS + 5.5
+
+
+def test_a_worker_that_was_stopped_with_its_process_has_not_hung() -> None:
+    running = worker([])
+    running.alive_at = 1_000.0
+    assert not running.hangs(1_000.0, 0.0)
+    assert until_it_hangs(running, 4_600.0) == HANGS_SECONDS + 0.5

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from livetag.audio.loudness import dbfs
-from livetag.detector import NEAR_SHARE, Detector
+from livetag.detection.near import NEAR_SHARE
+from livetag.detector import Detector
 from livetag.errors import InputError
 from livetag.events import AudioBlock, EventEnd, FloatArray, LogMel, Scores, best
 from livetag.pipeline import analyze
