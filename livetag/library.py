@@ -162,9 +162,10 @@ class Tagger:
         """Analyze an archive in processes of their own, as `livetag scan` does.
 
         `paths`: recordings, folders, patterns, or one. `output`: a .csv, .jsonl, .parquet or .npz,
-        or a folder. `product`: `events`, `windows` with scores from `floor` on, or `embeddings`.
-        Of the configuration, what decides on events counts, and `since`, at which each recording
-        begins. A scan that was stopped, or could not read all, goes on with the same call.
+        or a folder, which a slash at the end makes of any name. `product`: `events`, `windows` with
+        scores from `floor` on, or `embeddings`. Of the configuration, what decides on events
+        counts, and `since`, at which each recording begins. A scan that was stopped, or could not
+        read all, goes on with the same call.
         `replace`: results that are there are replaced, and those of another job; a scan of the
         same job goes on. Raises `UsageError`, `InputError` where there is nothing to scan, or where
         a file would lose what it holds of a recording that is broken now, and `LivetagError` where

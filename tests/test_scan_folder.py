@@ -13,6 +13,7 @@ from livetag.errors import InputError, LivetagError, UsageError
 from livetag.scan.folder import FileOutput, FolderOutput, Output
 from livetag.scan.job import Job
 from livetag.scan.listing import Recording
+from livetag.scan.output import form_of, output_at
 from livetag.scan.worker import put
 from livetag.schema import Config
 
@@ -312,3 +313,26 @@ def test_an_output_that_cannot_be_is_an_error(tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=reason):
             output.check([ONE])
+
+
+@pytest.mark.parametrize("name", ["out.json", "out.csv.gz", "OUT.TXT", "out.wav"])
+def test_a_name_with_another_ending_is_a_folder_s_only_where_that_is_meant(
+    name: str, tmp_path: Path
+) -> None:
+    named = str(tmp_path / name)
+    told = rf"{name}: a file of results is a \.csv, .* a slash at the end \(.*{name}/\) makes a"
+    for address in (named, f"s3://bucket/{name}"):
+        with pytest.raises(UsageError, match=told):
+            form_of(address, "events", "csv")
+        assert form_of(f"{address}/", "embeddings") == "npz"
+    assert isinstance(output_at(f"{named}/", JOB), FolderOutput)
+    Path(named).mkdir()
+    assert form_of(named, "windows", "jsonl") == "jsonl"
+
+
+@pytest.mark.parametrize("name", ["out", "out/", "results.2026", ".results", "..", "out.csv/"])
+def test_other_names_are_folders(name: str, tmp_path: Path) -> None:
+    named = f"{tmp_path}/{name}"
+    assert form_of(named, "events") == "csv"
+    assert isinstance(output_at(named, JOB), FolderOutput)
+    assert isinstance(output_at(f"{tmp_path}/Out.CSV", JOB), FileOutput)
