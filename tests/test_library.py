@@ -177,12 +177,25 @@ def test_an_example_runs(example: str, tmp_path: Path) -> None:
     yard(tmp_path / "yard.wav")
     (tmp_path / "archive").mkdir()
     yard(tmp_path / "archive" / "1.wav")
-    (tmp_path / "example.py").write_text(example, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = ran(example, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+@pytest.mark.usefixtures("compiled")
+def test_the_example_of_the_bell_tells_of_nothing_else(tmp_path: Path) -> None:
+    yard(tmp_path / "yard.wav")
+    (example,) = [one for one in EXAMPLES if "Doorbell" in one]
+    (line,) = ran(example, tmp_path).stdout.splitlines()
+    assert re.fullmatch(r"0\.0 to 3\.\d s: Doorbell, 0\.\d\d", line)
+
+
+def ran(program: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """A program of its own, run in a folder."""
+    (folder / "example.py").write_text(program, encoding="utf-8")
+    return subprocess.run(
+        [sys.executable, "example.py"], cwd=folder, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.usefixtures("compiled")
