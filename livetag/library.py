@@ -27,6 +27,7 @@ from livetag.scan.job import Job
 from livetag.scan.listing import list_recordings
 from livetag.scan.output import form_of, output_at
 from livetag.scan.pool import Pool, default_workers
+from livetag.scan.processes import end_if_importing
 from livetag.scan.scan import Scan
 from livetag.scan.tables import Product
 from livetag.scan.worker import Broken, RecordingWork
@@ -169,11 +170,12 @@ class Tagger:
         `replace`: results that are there are replaced, and those of another job; a scan of the
         same job goes on. Raises `UsageError`, `InputError` where there is nothing to scan, or where
         a file would lose what it holds of a recording that is broken now, and `LivetagError` where
-        it cannot be written.
+        it cannot be written, or the processes cannot begin.
 
-        The processes import the program that calls this: let its own work begin below
+        They import the program that calls this: let its own work begin below
         `if __name__ == "__main__":`.
         """
+        end_if_importing()
         config = _checked(config)
         job = Job(
             product=product,

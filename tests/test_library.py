@@ -262,3 +262,22 @@ def test_the_example_of_a_microphone_runs(microphone: VirtualMicrophone) -> None
 
 def test_there_are_five_examples_and_more() -> None:
     assert len(EXAMPLES) >= 5
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("below", ["import", "fails"])
+def test_a_program_that_its_workers_cannot_import_has_one_error_that_says_so(
+    below: str, tmp_path: Path
+) -> None:
+    yard(tmp_path / "yard.wav")
+    scan = "livetag.load().scan('.', 'events.csv', workers=2)"
+    programs = {
+        "import": f"import livetag\n{scan}\n",
+        "fails": f"import livetag\nif __name__ == '__main__':\n    {scan}\nraise SystemExit(3)\n",
+    }
+    done = ran(programs[below], tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("livetag.errors.LivetagError: the scan's workers cannot begin: ")
+    assert last.endswith('`if __name__ == "__main__":`')
