@@ -69,7 +69,7 @@ def test_another_jobs_results_are_refused_unless_they_are_to_be_replaced(
     output = make(tmp_path, JOB)
     with output.open():
         finish_one(output, ONE)
-    expected = r"out\S* holds the .* differs in model, threshold: go on .*--force"
+    expected = r"out\S* holds the .* differs in model, threshold\. Go on .*--force"
     with pytest.raises(UsageError, match=expected), make(tmp_path, OTHER).open():
         pytest.fail("it was opened")
     with make(tmp_path, FORCED).open() as begun:
@@ -97,6 +97,26 @@ def test_a_folder_that_two_want_is_an_error_for_the_second(make: Make, tmp_path:
         make(tmp_path, JOB).open(),
     ):
         pytest.fail("it was opened")
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        (Job("windows", "parquet", Config(), "model", 0.1), "product: events, now windows"),
+        (Job("events", "jsonl", Config(threshold=0.5), "model"), "form, threshold"),
+        (Job("events", "csv", Config(), "model", annotations=("raven",)), "raven beside"),
+    ],
+)
+def test_what_differs_is_named_and_not_what_follows_from_it(
+    other: Job, told: str, tmp_path: Path
+) -> None:
+    with as_folder(tmp_path, JOB).open():
+        pass
+    with pytest.raises(UsageError, match=rf" differs in {told}\. Go on"):
+        as_folder(tmp_path, other).open().__enter__()
+    (tmp_path / "out/.livetag-scan/job.json").write_text("{")
+    with pytest.raises(UsageError, match=r"differs in livetag, model, .*product, form"):
+        as_folder(tmp_path, JOB).open().__enter__()
 
 
 def test_a_folder_that_is_no_scans_is_left_alone(tmp_path: Path) -> None:
