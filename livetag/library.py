@@ -27,6 +27,7 @@ from livetag.scan.job import Job
 from livetag.scan.listing import list_recordings
 from livetag.scan.output import form_of, output_at
 from livetag.scan.pool import Pool, default_workers
+from livetag.scan.processes import end_if_importing
 from livetag.scan.scan import Scan
 from livetag.scan.tables import Product
 from livetag.scan.worker import Broken, RecordingWork
@@ -162,17 +163,19 @@ class Tagger:
         """Analyze an archive in processes of their own, as `livetag scan` does.
 
         `paths`: recordings, folders, patterns, or one. `output`: a .csv, .jsonl, .parquet or .npz,
-        or a folder. `product`: `events`, `windows` with scores from `floor` on, or `embeddings`.
-        Of the configuration, what decides on events counts, and `since`, at which each recording
-        begins. A scan that was stopped, or could not read all, goes on with the same call.
+        or a folder, which a slash at the end makes of any name. `product`: `events`, `windows` with
+        scores from `floor` on, or `embeddings`. Of the configuration, what decides on events
+        counts, and `since`, at which each recording begins. A scan that was stopped, or could not
+        read all, goes on with the same call.
         `replace`: results that are there are replaced, and those of another job; a scan of the
         same job goes on. Raises `UsageError`, `InputError` where there is nothing to scan, or where
         a file would lose what it holds of a recording that is broken now, and `LivetagError` where
-        it cannot be written.
+        it cannot be written, or the processes cannot begin.
 
-        The processes import the program that calls this: let its own work begin below
+        They import the program that calls this: let its own work begin below
         `if __name__ == "__main__":`.
         """
+        end_if_importing()
         config = _checked(config)
         job = Job(
             product=product,

@@ -121,7 +121,7 @@ def add_scan(commands: Any) -> None:
         "--output",
         required=True,
         metavar="FILE|DIR",
-        help="a .csv, .jsonl, .parquet or .npz, or a folder for one file a recording",
+        help="a .csv, .jsonl, .parquet or .npz, or a folder (NAME/) for one file a recording",
     )
     add(
         "--format",

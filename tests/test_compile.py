@@ -31,7 +31,7 @@ from livetag.yamnet.compile import (
 )
 from livetag.yamnet.compile_process import compile_model, main
 from livetag.yamnet.precision import Precision
-from livetag.yamnet.weights import Weights
+from livetag.yamnet.weights import HDF5_SIGNATURE, Weights
 
 Copy = Callable[[Path], Path]
 MOST_DIFFERENCE = 1e-4
@@ -118,7 +118,7 @@ def test_weights_that_the_user_names_are_not_run_as_the_published_ones(
 ) -> None:
     path = copy(tmp_path)
     mine = tmp_path / "mine.h5"
-    mine.write_bytes(b"mine")
+    mine.write_bytes(HDF5_SIGNATURE + b"mine")
     assert find_model(mine, tmp_path) is None
     found = find_model(savedmodel.path, tmp_path)  # these are the published ones
     assert found is not None
@@ -321,15 +321,25 @@ def test_the_compiling_process_ends_with_one_line_and_exit_code_4(
 
 
 def test_a_compiling_process_that_fails_is_an_error_with_its_message(tmp_path: Path) -> None:
-    notes = tmp_path / "notes.h5"
-    notes.write_text("these are no weights\n", encoding="utf-8")
+    mine = tmp_path / "mine.h5"
+    mine.write_bytes(HDF5_SIGNATURE + b"mine")
     cache = tmp_path / "cache"
     with pytest.raises(ModelError) as caught:
-        obtain_model(notes, cache, quiet, lambda _: None)
+        obtain_model(mine, cache, quiet, lambda _: None)
     assert str(caught.value).startswith(
-        f"the model could not be compiled: {notes} holds no YAMNet weights that can be read"
+        f"the model could not be compiled: {mine} holds no YAMNet weights that can be read"
     )
     assert names(cache) == {"lock"}
+
+
+def test_what_is_no_file_of_weights_is_told_of_before_anything_is_compiled(tmp_path: Path) -> None:
+    model = tmp_path / "yamnet.tflite"
+    model.write_bytes(b"\x1c\x00\x00\x00TFL3")
+    with pytest.raises(
+        ModelError, match=r"yamnet\.tflite holds no YAMNet weights .*neither an HDF5"
+    ):
+        obtain_model(model, tmp_path / "cache", quiet, pytest.fail)
+    assert names(tmp_path) == {"yamnet.tflite"}
 
 
 def test_a_compiling_process_that_is_killed_is_not_explained_by_what_tensorflow_logged(
@@ -441,7 +451,7 @@ def test_a_compiling_process_that_crashes_is_an_error_that_says_what_to_do(
     status: int, reason: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     mine = tmp_path / "mine.h5"
-    mine.write_bytes(b"mine")
+    mine.write_bytes(HDF5_SIGNATURE + b"mine")
     stderr = "Traceback (most recent call last):\nboom" if status > 0 else ""
     monkeypatch.setattr(subprocess, "run", ended(status, stderr))
     with pytest.raises(ModelError, match=rf"{reason}.*--weights.*leave them out") as caught:
@@ -455,7 +465,7 @@ def test_weights_that_cannot_be_read_to_an_end_are_an_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     mine = tmp_path / "mine.h5"
-    mine.write_bytes(b"mine")
+    mine.write_bytes(HDF5_SIGNATURE + b"mine")
     monkeypatch.setattr(subprocess, "run", ended(-signal.SIGALRM))
     with pytest.raises(ModelError, match="could not be read within 120 s"):
         obtain_model(mine, tmp_path / "cache", quiet, lambda _: None)
@@ -465,7 +475,7 @@ def test_a_compiling_process_that_does_not_end_is_ended(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     mine = tmp_path / "mine.h5"
-    mine.write_bytes(b"mine")
+    mine.write_bytes(HDF5_SIGNATURE + b"mine")
     monkeypatch.setattr(tensorflow_process, "_MOST_SECONDS", 0.0)
     with pytest.raises(ModelError, match=r"was not compiled within 0 minutes.*--weights"):
         obtain_model(mine, tmp_path / "cache", quiet, lambda _: None)

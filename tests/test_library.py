@@ -177,12 +177,25 @@ def test_an_example_runs(example: str, tmp_path: Path) -> None:
     yard(tmp_path / "yard.wav")
     (tmp_path / "archive").mkdir()
     yard(tmp_path / "archive" / "1.wav")
-    (tmp_path / "example.py").write_text(example, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = ran(example, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+@pytest.mark.usefixtures("compiled")
+def test_the_example_of_the_bell_tells_of_nothing_else(tmp_path: Path) -> None:
+    yard(tmp_path / "yard.wav")
+    (example,) = [one for one in EXAMPLES if "Doorbell" in one]
+    (line,) = ran(example, tmp_path).stdout.splitlines()
+    assert re.fullmatch(r"0\.0 to 3\.\d s: Doorbell, 0\.\d\d", line)
+
+
+def ran(program: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """A program of its own, run in a folder."""
+    (folder / "example.py").write_text(program, encoding="utf-8")
+    return subprocess.run(
+        [sys.executable, "example.py"], cwd=folder, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.usefixtures("compiled")
@@ -249,3 +262,22 @@ def test_the_example_of_a_microphone_runs(microphone: VirtualMicrophone) -> None
 
 def test_there_are_five_examples_and_more() -> None:
     assert len(EXAMPLES) >= 5
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("below", ["import", "fails"])
+def test_a_program_that_its_workers_cannot_import_has_one_error_that_says_so(
+    below: str, tmp_path: Path
+) -> None:
+    yard(tmp_path / "yard.wav")
+    scan = "livetag.load().scan('.', 'events.csv', workers=2)"
+    programs = {
+        "import": f"import livetag\n{scan}\n",
+        "fails": f"import livetag\nif __name__ == '__main__':\n    {scan}\nraise SystemExit(3)\n",
+    }
+    done = ran(programs[below], tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("livetag.errors.LivetagError: the scan's workers cannot begin: ")
+    assert last.endswith('`if __name__ == "__main__":`')

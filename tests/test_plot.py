@@ -1,6 +1,7 @@
 """`livetag plot` as it is run: what it writes where, what it says, and what it refuses."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from plotting import RATE_HZ
-from running import run
+from running import run, running
 
 from livetag.audio.reader import AudioReader
 from livetag.plot.overview import overview
@@ -40,6 +41,17 @@ def test_without_a_name_the_picture_is_in_this_folder_under_the_recording_s(
     assert done.stderr.decode().endswith("livetag: wrote hall.png\n")  # matplotlib may speak, too
     assert [path.name for path in tmp_path.iterdir()] == ["hall.png"]
     assert (tmp_path / "hall.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("compiled")
+def test_a_terminal_shows_how_much_is_read_until_it_is(recording: Path, tmp_path: Path) -> None:
+    output = tmp_path / "a.svg"
+    with running("plot", str(recording), "-o", str(output), terminal=True) as command:
+        assert command.wait() == 0
+        assert re.search(rb"read .*\d%", command.stderr)
+        seen = "\n".join(command.screen)
+    assert "livetag: wrote " in seen
+    assert "%" not in seen
 
 
 @pytest.mark.usefixtures("compiled")

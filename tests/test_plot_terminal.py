@@ -25,13 +25,16 @@ def printed(
     encoding: str = "utf-8",
     environment: dict[str, str] | None = None,
     samples: FloatArray | None = None,
+    count: int = 3,
+    terminal: bool = False,
 ) -> str:
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     for name, value in {"COLUMNS": str(width), **(environment or {})}.items():
         monkeypatch.setenv(name, value)
-    there, rows = drawn(bell(seconds) if samples is None else samples, with_rules)
+    there, rows = drawn(bell(seconds) if samples is None else samples, with_rules, count)
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(file, "isatty", lambda: terminal, raising=False)
     print_picture(file, there, rows)
     file.flush()
     assert isinstance(file.buffer, io.BytesIO)
@@ -51,6 +54,27 @@ def test_no_line_is_wider_than_the_terminal(
     lines = printed(monkeypatch, width=width, encoding=encoding).splitlines()
     assert max(map(cell_len, lines)) <= width
     assert len(lines) == 1 + 4 + 16 + 3 + 2
+
+
+@pytest.mark.parametrize(
+    ("height", "waveform", "spectrum"),
+    [(10, 2, 4), (20, 2, 4), (24, 2, 8), (25, 3, 8), (80, 4, 16)],
+)
+def test_all_of_it_is_on_the_terminal_at_once(
+    height: int, waveform: int, spectrum: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = {"LINES": str(height), "TERM": "xterm", "NO_COLOR": "1"}
+    picture = printed(monkeypatch, environment=environment, count=10, terminal=True)
+    lines = Text.from_ansi(picture).plain.splitlines()
+    assert len(lines) == 1 + waveform + spectrum + 10 + 2
+    assert len(lines) < height or height == 10
+    assert "4 kHz" in picture
+
+
+@pytest.mark.parametrize("width", [45, 60, 100])
+def test_the_legend_is_whole(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    *_, legend = printed(monkeypatch, width=width).splitlines()
+    assert legend.endswith("threshold")
 
 
 def test_names_times_frequencies_and_thresholds_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Recordings: every format gives the same mono samples, in blocks; what is no audio says so."""
 
 import os
+import re
 import struct
 import sys
 import threading
@@ -141,12 +142,13 @@ def test_a_recording_that_breaks_off_is_read_up_to_there_and_is_an_error(tmp_pat
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
     read: list[FloatArray] = []
-    with (
-        AudioReader(path) as reader,
-        pytest.raises(InputError, match=r"cut\.flac cannot be read on"),
-    ):
+    with AudioReader(path) as reader, pytest.raises(InputError) as caught:
         read.extend(reader.blocks(1_000))
     assert sum(map(len, read)) > 3 * RATE_HZ
+    told = r"cut\.flac cannot be read on: it breaks off at 4 s \(.*\)\. `livetag monitor --input"
+    assert re.search(told, str(caught.value))
+    with AudioReader(path) as reader, pytest.raises(InputError, match="between 3 s and 6 s "):
+        list(reader.blocks(3 * RATE_HZ))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems' names are text")

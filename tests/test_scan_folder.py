@@ -13,6 +13,7 @@ from livetag.errors import InputError, LivetagError, UsageError
 from livetag.scan.folder import FileOutput, FolderOutput, Output
 from livetag.scan.job import Job
 from livetag.scan.listing import Recording
+from livetag.scan.output import form_of, output_at
 from livetag.scan.worker import put
 from livetag.schema import Config
 
@@ -68,7 +69,7 @@ def test_another_jobs_results_are_refused_unless_they_are_to_be_replaced(
     output = make(tmp_path, JOB)
     with output.open():
         finish_one(output, ONE)
-    expected = r"out\S* holds the .* differs in model, threshold: go on .*--force"
+    expected = r"out\S* holds the .* differs in model, threshold\. Go on .*--force"
     with pytest.raises(UsageError, match=expected), make(tmp_path, OTHER).open():
         pytest.fail("it was opened")
     with make(tmp_path, FORCED).open() as begun:
@@ -96,6 +97,26 @@ def test_a_folder_that_two_want_is_an_error_for_the_second(make: Make, tmp_path:
         make(tmp_path, JOB).open(),
     ):
         pytest.fail("it was opened")
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        (Job("windows", "parquet", Config(), "model", 0.1), "product: events, now windows"),
+        (Job("events", "jsonl", Config(threshold=0.5), "model"), "form, threshold"),
+        (Job("events", "csv", Config(), "model", annotations=("raven",)), "raven beside"),
+    ],
+)
+def test_what_differs_is_named_and_not_what_follows_from_it(
+    other: Job, told: str, tmp_path: Path
+) -> None:
+    with as_folder(tmp_path, JOB).open():
+        pass
+    with pytest.raises(UsageError, match=rf" differs in {told}\. Go on"):
+        as_folder(tmp_path, other).open().__enter__()
+    (tmp_path / "out/.livetag-scan/job.json").write_text("{")
+    with pytest.raises(UsageError, match=r"differs in livetag, model, .*product, form"):
+        as_folder(tmp_path, JOB).open().__enter__()
 
 
 def test_a_folder_that_is_no_scans_is_left_alone(tmp_path: Path) -> None:
@@ -312,3 +333,26 @@ def test_an_output_that_cannot_be_is_an_error(tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=reason):
             output.check([ONE])
+
+
+@pytest.mark.parametrize("name", ["out.json", "out.csv.gz", "OUT.TXT", "out.wav"])
+def test_a_name_with_another_ending_is_a_folder_s_only_where_that_is_meant(
+    name: str, tmp_path: Path
+) -> None:
+    named = str(tmp_path / name)
+    told = rf"{name}: a file of results is a \.csv, .* a slash at the end \(.*{name}/\) makes a"
+    for address in (named, f"s3://bucket/{name}"):
+        with pytest.raises(UsageError, match=told):
+            form_of(address, "events", "csv")
+        assert form_of(f"{address}/", "embeddings") == "npz"
+    assert isinstance(output_at(f"{named}/", JOB), FolderOutput)
+    Path(named).mkdir()
+    assert form_of(named, "windows", "jsonl") == "jsonl"
+
+
+@pytest.mark.parametrize("name", ["out", "out/", "results.2026", ".results", "..", "out.csv/"])
+def test_other_names_are_folders(name: str, tmp_path: Path) -> None:
+    named = f"{tmp_path}/{name}"
+    assert form_of(named, "events") == "csv"
+    assert isinstance(output_at(named, JOB), FolderOutput)
+    assert isinstance(output_at(f"{tmp_path}/Out.CSV", JOB), FileOutput)

@@ -41,6 +41,21 @@ def test_folders_are_searched_for_recordings_that_are_not_hidden_in_the_order_of
     assert names("c", "a") == ["c/d/4.mp3", "a/1.ogg", "a/2.FLAC"]
 
 
+def test_files_of_kinds_that_cannot_be_read_are_told_of_once(archive: Path) -> None:
+    for name in ("a/1.m4a", "a/2.M4A", "a/3.aac", "a/._4.wma", "c/5.amr"):
+        (archive / name).touch()
+    said: list[str] = []
+    assert len(list_recordings(["**", "a"], say=said.append)) == 4
+    kinds = "4 files of kinds that cannot be read (.m4a 2, .aac 1, .amr 1)"
+    assert said == [f"left out: {kinds}; convert them, to FLAC say"]
+    (archive / "c/d/4.mp3").unlink()
+    with pytest.raises(InputError, match="there is no recording in c: "):
+        list_recordings(["c"], say=said.append)
+    assert said[1].startswith("left out: 1 file of kinds that cannot be read (.amr 1); ")
+    list_recordings(["a/3.aac"], say=said.append)  # a file that is named is taken
+    assert len(said) == 2
+
+
 @pytest.mark.usefixtures("archive")
 def test_files_are_taken_whatever_they_are_called_and_each_once() -> None:
     assert names("a/notes.txt", "b.wav", "./b.wav", ".") == [

@@ -21,6 +21,7 @@ import pytest
 from livetag.errors import ModelError
 from livetag.yamnet import weights as weights_room
 from livetag.yamnet.weights import (
+    HDF5_SIGNATURE,
     INDEX,
     VARIABLES,
     RemoteFile,
@@ -194,8 +195,8 @@ def test_weights_that_the_user_names_come_before_all_others(
 ) -> None:
     obtain_weights(None, empty, quiet)  # the cache has others now
     named = tmp_path / "mine.h5"
-    named.write_bytes(b"mine")
-    assert obtain_weights(named, empty, quiet) == Weights(named, "HDF5", sha256(b"mine"), False)
+    named.write_bytes(mine := HDF5_SIGNATURE + b"mine")
+    assert obtain_weights(named, empty, quiet) == Weights(named, "HDF5", sha256(mine), False)
     assert server.requests == 1
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from livetag.errors import InputError
+from livetag.text import duration
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -99,15 +100,26 @@ class AudioReader:
         import soundfile
 
         at_once = max(1, min(frames, _MOST_VALUES // self.channels))
+        given = 0
         while stop is None or not stop.is_set():
             try:
                 block = self._file.read(at_once, dtype=self._type, always_2d=True)
             except soundfile.SoundFileError as error:
                 reason = getattr(error, "error_string", str(error)).rstrip(".")
-                raise InputError(f"{self._name} cannot be read on: {reason}") from error
+                raise InputError(
+                    f"{self._name} cannot be read on: it breaks off {self._where(given, at_once)} "
+                    f"({reason.removeprefix('Error : ')}). `livetag monitor --input FILE --fast` "
+                    "tells of what can be read"
+                ) from error
             if len(block) == 0:
                 return
+            given += len(block)
             yield _mono(block * _INT16_STEP if self._type == "int16" else block)
+
+    def _where(self, given: int, at_once: int) -> str:
+        """A place in the frames that were to come next: of some of them soundfile says nothing."""
+        begin, end = (duration(frames / self.rate_hz) for frames in (given, given + at_once))
+        return f"at {begin}" if begin == end else f"between {begin} and {end}"
 
 
 def _mono(block: FloatArray) -> FloatArray:

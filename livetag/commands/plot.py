@@ -11,6 +11,9 @@ from livetag.errors import UsageError, writing
 from livetag.stderr import native_stderr_silenced
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
     from livetag.config import Loaded
 
 _HOP_SECONDS = 0.1  # the visualisation notebook's
@@ -45,15 +48,16 @@ def run(options: argparse.Namespace) -> int:
         model = ready_model(None if config.weights is None else Path(config.weights), console)
         blocks = numbered(reader.blocks(max(1, round(reader.rate_hz * BLOCK_SECONDS))))
         sound = Sound(reader.rate_hz, reader.claimed_seconds) if ending == ".html" else None
-        seen = overview(
-            options.file.name,
-            blocks,
-            reader.rate_hz,
-            LiteRTClassifier(model.content),
-            rules,
-            params,
-            sound.push if sound else None,
-        )
+        with _progress(console) as progress:
+            seen = overview(
+                options.file.name,
+                progress.track(blocks, reader.claimed_seconds / BLOCK_SECONDS, description="read"),
+                reader.rate_hz,
+                LiteRTClassifier(model.content),
+                rules,
+                params,
+                sound.push if sound else None,
+            )
     rows = chosen_rows(seen, rules, config.top, with_rules)
     if output is None:
         terminal.print_picture(sys.stdout, seen, rows)
@@ -66,6 +70,14 @@ def run(options: argparse.Namespace) -> int:
             say(console, sound.left_out)
     say(console, f"wrote {output}")
     return 0
+
+
+def _progress(console: "Console") -> "Progress":
+    """How much of the recording is read, on a terminal, until it is."""
+    from rich.progress import Progress
+
+    shown = console.is_terminal and not console.is_dumb_terminal
+    return Progress(console=console, transient=True, disable=not shown)
 
 
 def _output(named: str) -> Path | None:

@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     weights = None if config.weights is None else Path(config.weights)
     model = ready_model(weights, console, options.precision)
     job = _job(options, config, model.report.sha256)
-    recordings = list_recordings(options.paths, options.list)
+    recordings = list_recordings(options.paths, options.list, tell)
     if options.scheduler is not None:
         _check_reach([options.output, *(recording.path for recording in recordings)])
     tally = Tally()

@@ -1,4 +1,4 @@
-"""The picture in a terminal: as wide as that is, in the colours it has, or in none.
+"""The picture in a terminal: as wide and as high as that is, in the colours it has, or in none.
 
 What colour says is said without it, too: scores are bars, and events stand in brackets.
 """
@@ -18,8 +18,9 @@ from livetag.lines import Line
 from livetag.plot.axes import frequency_names, time_marks
 from livetag.plot.overview import Overview, Row
 
-_WAVEFORM_LINES = 4
-_SPECTRUM_LINES = 16
+_MOST_WAVEFORM_LINES, _LEAST_WAVEFORM_LINES = 4, 2
+_SPECTRUM_LINES = (16, 8, 4)  # lines that each show as many mel bands as the others
+_LEGEND = "[ ] event, ! ] alert; at the right: threshold"
 _LEAST_LINE = 1e-3  # of the peak
 _MARK_WIDTH = 12  # of the time axis, at the least
 _LEAST_WIDTH = 10
@@ -35,7 +36,11 @@ _BLOCKS, _ASCII_BLOCKS = " ▄▀█", " ###"  # no half of a cell, the lower, t
 
 
 def print_picture(out: TextIO, seen: Overview, rows: list[Row]) -> None:
-    """Print a recording's picture, and nothing wider than the terminal."""
+    """Print a recording's picture, and nothing wider than the terminal.
+
+    All of it is seen at once there, unless the classes alone are too many. What is no terminal
+    gets it as high as it can be.
+    """
     console = Console(file=out, highlight=False, markup=False, emoji=False)
     lines = _Painter(console, seen, rows).lines()
     cut = (Segment.adjust_line_length(line, console.width, pad=False) for line in lines)
@@ -57,16 +62,29 @@ class _Painter:
         longest = max(cell_len(row.name) for row in rows)
         self._names = min(longest, max(_LEAST_WIDTH, console.width - beside - 3 * _LEAST_WIDTH))
         self._width = max(_LEAST_WIDTH, console.width - self._names - 1 - beside)
+        self._legend_at = max(0, min(self._names + 1, console.width - len(_LEGEND)))
+        self._waveform_lines, self._spectrum_lines = _MOST_WAVEFORM_LINES, _SPECTRUM_LINES[0]
+        if console.file.isatty():
+            others = len(rows) + 3 + self._with_rules  # title, time, and the shell's next line
+            self._fit(console.height - others)
+
+    def _fit(self, lines: int) -> None:
+        """Have waveform and spectrogram take so many lines at the most, and what they need."""
+        room = lines - _LEAST_WAVEFORM_LINES
+        fitting = (each for each in _SPECTRUM_LINES if each <= room)
+        self._spectrum_lines = next(fitting, _SPECTRUM_LINES[-1])
+        left = max(_LEAST_WAVEFORM_LINES, lines - self._spectrum_lines)
+        self._waveform_lines = min(_MOST_WAVEFORM_LINES, left)
 
     def lines(self) -> Iterator[Line]:
         yield [Segment(self._seen.title, _TITLE)]
-        names = frequency_names(self._seen.params, _SPECTRUM_LINES)
+        names = frequency_names(self._seen.params, self._spectrum_lines)
         yield from self._beside(["waveform"], self._waveform())
         yield from self._beside(names, self._spectrum())
         yield from (self._row(row) for row in self._rows)
         yield self._axis()
         if self._with_rules:
-            yield [Segment(self._name("") + "[ ] event, ! ] alert; at the right: threshold", _DIM)]
+            yield [Segment(" " * self._legend_at + _LEGEND, _DIM)]
 
     def _beside(self, names: list[str], pictures: list[Line]) -> Iterator[Line]:
         """Lines of a picture, with names at their left."""
@@ -82,7 +100,7 @@ class _Painter:
 
     def _waveform(self) -> list[Line]:
         """The waveform, as high as its peak: a pixel is on where samples reach into it."""
-        pixels = 2 * _WAVEFORM_LINES
+        pixels = 2 * self._waveform_lines
         below, above = self._seen.envelope.cells(self._width).T / (self._seen.peak or 1.0)
         tops = np.linspace(1.0, -1.0, pixels, endpoint=False)[:, np.newaxis]
         below = np.maximum(below, _LEAST_LINE - above)  # samples that are all the same are a line
@@ -95,7 +113,7 @@ class _Painter:
         """The spectrogram, high frequencies at the top."""
         low, high = self._seen.spectrum_range
         cells = (self._seen.log_mel.cells(self._width) - low) / (high - low)
-        return drawn(spectrum_pixels(cells, _SPECTRUM_LINES), self._colours, self._ascii)
+        return drawn(spectrum_pixels(cells, self._spectrum_lines), self._colours, self._ascii)
 
     def _row(self, row: Row) -> Line:
         """A class: a bar for the highest score of each part of the time, events in brackets."""

@@ -104,7 +104,7 @@ class FileOutput(_LocalOutput, MergedFile):
 
     def check(self, recordings: Sequence[Recording]) -> None:
         if self._path.is_dir():
-            raise UsageError(f"{self._path} is a folder: name it without such an ending")
+            raise UsageError(f"{self._path} is a folder: name it {self._path}/, or another file")
         if not self._path.parent.is_dir():
             raise UsageError(f"{self._path.parent} is no folder: make it first")
         self.check_replaceable(recordings)

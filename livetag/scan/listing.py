@@ -5,13 +5,15 @@ import hashlib
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from livetag.audio.endings import AUDIO_ENDINGS
+from livetag.audio.endings import AUDIO_ENDINGS, UNREADABLE_ENDINGS
 from livetag.errors import InputError, UsageError
 from livetag.scan.remote import find, is_address
+from livetag.text import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +38,27 @@ class Recording:
         return hashlib.sha256(told.encode()).hexdigest()[:32]
 
 
-def list_recordings(paths: Sequence[str], lists: Sequence[str] = ()) -> list[Recording]:
+def list_recordings(
+    paths: Sequence[str], lists: Sequence[str] = (), say: Callable[[str], None] = lambda _: None
+) -> list[Recording]:
     """What paths name, then what lists of paths name; `-` is a list on standard input.
 
     A file that has several names is there once: by the first of them that is no link, if any is.
-    Raises `InputError` for a list that cannot be read, and where there is nothing.
+    `say` is told, once, of files that were found and are of kinds that cannot be read. Raises
+    `InputError` for a list that cannot be read, and where there is nothing.
     """
     found = _Files()
+    left_out: set[str] = set()
     for path in (*paths, *(path for name in lists for path in _read_list(name))):
         if is_address(path):
-            for recording in _at_address(path):
+            for recording in _at_address(path, left_out):
                 found.add(recording, recording.path)
         else:
-            for file, place in _expanded(path):
+            for file, place in _expanded(path, left_out):
                 found.add_file(file, place)
+    if left_out:
+        files = f"{counted(len(left_out), 'file')} of kinds that cannot be read"
+        say(f"left out: {files} ({_kinds(left_out)}); convert them, to FLAC say")
     if not found.recordings:
         where = ", ".join([*paths, *lists]) or "an empty list"
         raise InputError(f"there is no recording in {where}: name files, folders or patterns")
@@ -112,18 +121,32 @@ def _read_list(name: str) -> list[str]:
     return [path for path in lines if path]
 
 
-def _at_address(address: str) -> Iterator[Recording]:
+def _is_known(file: str | Path, left_out: set[str]) -> bool:
+    """Whether a file that was found is called as a recording; of other kinds it is left out."""
+    ending = Path(file).suffix.lower()
+    if ending in UNREADABLE_ENDINGS:
+        left_out.add(os.path.realpath(file))
+    return ending in AUDIO_ENDINGS
+
+
+def _kinds(files: Iterable[str]) -> str:
+    """How many there are of each kind, in words."""
+    endings = Counter(sorted(Path(file).suffix.lower() for file in files))
+    return ", ".join(f"{ending} {count:,}" for ending, count in endings.most_common())
+
+
+def _at_address(address: str, left_out: set[str]) -> Iterator[Recording]:
     """What an fsspec address names; of many files, those with a known ending."""
     for file in find(address):
-        if file.address == address or Path(file.place).suffix.lower() in AUDIO_ENDINGS:
+        if file.address == address or _is_known(file.address, left_out):
             yield Recording(file.address, file.address, file.place, file.size, file.version)
 
 
-def _expanded(path: str) -> Iterator[tuple[Path, str]]:
+def _expanded(path: str, left_out: set[str]) -> Iterator[tuple[Path, str]]:
     """The files that a path names, each with its place."""
     if os.path.lexists(path) or not glob.has_magic(path):
         is_folder = os.path.isdir(path)  # noqa: PTH112, as a name may be one that no file can have
-        yield from _below(Path(path)) if is_folder else [(Path(path), Path(path).name)]
+        yield from _below(Path(path), left_out) if is_folder else [(Path(path), Path(path).name)]
         return
     matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207, as paths may be absolute
     unread = list(_unlisted(path))
@@ -131,8 +154,8 @@ def _expanded(path: str) -> Iterator[tuple[Path, str]]:
         raise InputError(f"nothing matches {path}")
     for match in map(Path, matches):
         if match.is_dir():
-            yield from _below(match)
-        elif match.suffix.lower() in AUDIO_ENDINGS:
+            yield from _below(match, left_out)
+        elif _is_known(match, left_out):
             yield match, match.name
     for folder in unread:
         yield folder, folder.name
@@ -154,7 +177,7 @@ def _unlisted(pattern: str) -> Iterator[Path]:
             yield Path(folder)
 
 
-def _below(folder: Path) -> Iterator[tuple[Path, str]]:
+def _below(folder: Path, left_out: set[str]) -> Iterator[tuple[Path, str]]:
     """The recordings in a folder and those below it, in the order of their names.
 
     Links to folders are not followed; what is hidden, as macOS's `._` files, is left out. Folders
@@ -166,7 +189,7 @@ def _below(folder: Path) -> Iterator[tuple[Path, str]]:
     ):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for file in (Path(parent, name) for name in sorted(files) if not name.startswith(".")):
-            if file.suffix.lower() in AUDIO_ENDINGS:
+            if _is_known(file, left_out):
                 yield file, str(file.relative_to(folder))
     for path in unread:
         yield path, str(path.relative_to(folder))

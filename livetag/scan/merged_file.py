@@ -127,11 +127,23 @@ def check_job(state: str, before: dict[str, Any] | None, now: dict[str, Any], fo
     """Raise `UsageError` where results are of another job, unless they are to be replaced."""
     if before is None or before == now or force:
         return
-    keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     raise UsageError(
-        f"{state} holds the results of another scan, which differs in {', '.join(keys)}: go on "
-        f"with the options of then, name another output, or let {FORCE} begin anew"
+        f"{state} holds the results of another scan, which differs in {_difference(before, now)}. "
+        f"Go on with the options of then, name another output, or let {FORCE} begin anew"
     )
+
+
+def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """What two jobs differ in, in words: another product alone, as others depend on it.
+
+    What only one of them has follows from what both have, unless they differ in nothing else.
+    """
+    product = before.get("product", now["product"])  # none in a note that is damaged
+    if product != now["product"]:
+        return f"product: {product}, now {now['product']}"
+    differing = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    shared = [key for key in differing if key in before and key in now]
+    return ", ".join(shared or differing)
 
 
 def _first(names: Sequence[str]) -> str:

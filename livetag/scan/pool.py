@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from livetag.errors import LivetagError
 from livetag.scan.processes import interrupts_held, new_pythons
-from livetag.scan.worker import Broken, Failed, Going, Report, Task, Work, serve
+from livetag.scan.worker import Broken, Failed, Going, Ready, Report, Task, Work, serve
 
 if TYPE_CHECKING:
     from livetag.scan.processes import Starter
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _AHEAD = 2
 """Tasks that a worker knows of: while one report is on its way, the next task is being done."""
 _ENDING_SECONDS = 5.0
+_SERVER_IS_GONE = 255
+"""The exit code of all workers, for multiprocessing, where what they are forked from has died."""
 
 
 def default_workers() -> int:
@@ -59,7 +61,8 @@ class Pool:
     def run(self, tasks: Iterable[Task]) -> Iterator[Report]:
         """Yield what becomes of each task, in the order in which that is known.
 
-        Raises the `LivetagError` of a worker that says that the scan cannot go on.
+        Raises the `LivetagError` of a worker that says that the scan cannot go on, and one where a
+        worker cannot begin.
         """
         waiting = deque(tasks)
         while waiting or any(worker.tasks for worker in self._workers):
@@ -100,6 +103,7 @@ class Pool:
         if alive:
             return
         self._workers.remove(worker)
+        worker.check_began()
         if worker.tasks:
             recording = worker.tasks.popleft().recording
             yield Broken(recording, f"{recording.path}: its worker {worker.how_it_ended()}")
@@ -111,6 +115,7 @@ class _Worker:
 
     def __init__(self, work: Work, starter: "Starter") -> None:
         self._pipe, theirs = starter.Pipe()
+        self._began = False
         self.tasks: deque[Task] = deque()
         self._process: BaseProcess = starter.Process(
             target=serve, args=(theirs, work), name="livetag scan", daemon=True
@@ -137,10 +142,22 @@ class _Worker:
         """What it has told until now."""
         with contextlib.suppress(EOFError, OSError):
             while self._pipe.poll():
-                report: Report | Failed = self._pipe.recv()
+                report: Ready | Report | Failed = self._pipe.recv()
+                if isinstance(report, Ready):
+                    self._began = True
+                    continue
                 if not isinstance(report, Going):
                     self.tasks.popleft()
                 yield report
+
+    def check_began(self) -> None:
+        """Raise `LivetagError` where it ended by itself before it began: so would all others."""
+        self._process.join()
+        if not self._began and 0 < (self._process.exitcode or 0) < _SERVER_IS_GONE:
+            raise LivetagError(
+                "the scan's workers cannot begin: each imports the program that scans, which has "
+                'to be a file whose own work begins below `if __name__ == "__main__":`'
+            )
 
     def how_it_ended(self) -> str:
         self._process.join()

@@ -41,6 +41,16 @@ def forked() -> "Starter":
     return new_pythons()
 
 
+def end_if_importing() -> None:
+    """End this process, quietly, where it is a new worker that imports the program as yet.
+
+    What that program scans is its first process's to do, which notices: see `livetag.scan.pool`.
+    """
+    # What multiprocessing itself knows it by, since no process can be started meanwhile.
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise SystemExit(1)
+
+
 @contextlib.contextmanager
 def interrupts_held() -> Iterator[None]:
     """Keep Ctrl-C waiting; a process that is started meanwhile never hears of it.

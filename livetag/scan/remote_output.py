@@ -26,7 +26,7 @@ class RemoteOutput(MergedFile):
         super().__init__(self._address, job.replace)
         self._job = job
         self._system, self._path = filesystem(self._address)
-        self._is_file = self._address.lower().endswith(f".{job.form}")
+        self._is_file = address.lower().endswith(f".{job.form}")
         ending = ".parts" if self._is_file else "/.livetag-scan"
         self.state = f"{self._address}{ending}"
         self._state_path = f"{self._path}{ending}"

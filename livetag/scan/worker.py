@@ -75,6 +75,11 @@ class Failed:
     error: LivetagError
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The worker's first words: it has imported what it needs, and the program that asked."""
+
+
 Report = Going | Done | Broken
 Work = Callable[[Task, Heard], Done | Broken | Failed]
 """Does a task, and tells how far it is."""
@@ -144,6 +149,7 @@ def serve(connection: Connection, work: Work) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that hands them out
     gone = contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError)
     with gone, native_stderr_silenced():
+        connection.send(Ready())
         while (task := connection.recv()) is not None:
             connection.send(_done(task, work, connection))
 

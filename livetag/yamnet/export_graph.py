@@ -17,6 +17,8 @@ from livetag.yamnet.params import Params
 
 Outputs = dict[str, Any]
 """By name: `predictions` [n, 521], `embeddings` [n, 1024], `log_mel_spectrogram` [frames, 64]."""
+ORDER = ("predictions", "embeddings", "log_mel_spectrogram")
+"""Of outputs where they are numbered, as the published exporter has it."""
 Ranges = dict[str, tuple[float, float]]
 """By layer, "patches" for the input: the lowest and the highest value that int8 can hold."""
 

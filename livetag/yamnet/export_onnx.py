@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from livetag.resources import CLASS_MAP_PATH
-from livetag.yamnet.export_graph import Outputs
+from livetag.yamnet.export_graph import ORDER, Outputs
 from livetag.yamnet.features import FloatArray
 
 _OPSET = 17  # ONNX Runtime has it since 1.12, of 2022
@@ -19,6 +19,7 @@ def write_onnx(graph: Any, path: Path) -> None:
     import tf2onnx
 
     model, _ = tf2onnx.convert.from_function(graph, graph.input_signature, opset=_OPSET)
+    model.graph.output.sort(key=lambda output: ORDER.index(output.name))  # tf2onnx: by name
     class_map = model.metadata_props.add()
     class_map.key = CLASS_MAP_PATH.name
     class_map.value = CLASS_MAP_PATH.read_text(encoding="utf-8")

