@@ -16,7 +16,7 @@ from livetag.history_map import HourMap, draw
 from livetag.history_query import HeardEvent, HeardGap, History, Query, Span, Summary
 from livetag.records import iso_time, score
 from livetag.sinks.csv_log import COLUMNS
-from livetag.text import counted, duration, printable
+from livetag.text import counted, duration, milliseconds, printable
 from livetag.yamnet.labels import class_map
 
 CSV_COLUMNS = (*COLUMNS, "alert", "group", "withheld", "windows", "level_dbfs", "run")
@@ -92,6 +92,8 @@ def _line(record: HeardEvent | HeardGap) -> str:
 
 def _length(seconds: float) -> str:
     text = f"{seconds:.1f} s" if seconds < 59.95 else duration(seconds)
+    if seconds < 0.05:  # which would be 0.0 s
+        text = milliseconds(seconds)
     return text.rjust(8)
 
 

@@ -179,7 +179,7 @@ class Monitor:
         self._state.apply(item, now, handed.worker_seconds)
         if isinstance(item, Explanation):
             self._print_explanation(item, f"no alert: {item.why}")
-        if isinstance(item, Gap) and not item.ongoing:
+        if isinstance(item, Gap) and not item.ongoing and self._state.gap_seconds >= 0.005:
             self._messages.tell(
                 f"{self._state.gap_seconds:.2f} s of audio were lost ({item.reason})"
             )

@@ -139,6 +139,11 @@ def test_text_is_a_line_for_each_event_and_gap_in_their_order(home: Home) -> Non
     ]
 
 
+def test_a_gap_of_an_instant_is_in_milliseconds(home: Home) -> None:
+    home.write(Gap(NOON.timestamp(), 0.0, 0.012, "overflow"))
+    assert home.printed(print_text).endswith("     12 ms        lost (overflow)\n")
+
+
 def test_text_says_what_withheld_an_alert(home: Home) -> None:
     start = EventStart(
         Label(DOG, "", "Dog"), NOON.timestamp(), 0.0, 0.9, 0.5, -30.0, False, "", "cooldown"
