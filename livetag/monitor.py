@@ -141,7 +141,8 @@ class Monitor:
     def _items(self) -> Iterator[Item]:
         blocks: Iterable[AudioBlock] = self._source.blocks(self._stop)
         if self._duration_seconds is not None:
-            blocks = limited(blocks, round(self._duration_seconds * self._source.rate_hz))
+            rate_hz = self._source.rate_hz
+            blocks = limited(blocks, round(self._duration_seconds * rate_hz), rate_hz)
         return analyze(blocks, self._source.rate_hz, *self._analysis)
 
     def _follow(self, worker: Worker) -> Done:
