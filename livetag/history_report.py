@@ -91,10 +91,15 @@ def _line(record: HeardEvent | HeardGap) -> str:
 
 
 def _length(seconds: float) -> str:
-    text = f"{seconds:.1f} s" if seconds < 59.95 else duration(seconds)
+    text = f"{seconds:.1f} s" if seconds < 59.95 else _duration(seconds)
     if seconds < 0.05:  # which would be 0.0 s
         text = milliseconds(seconds)
     return text.rjust(8)
+
+
+def _duration(seconds: float) -> str:
+    """To the nearest second: an event of 4.96 s is 5 s long, wherever it is told of."""
+    return duration(round(seconds))
 
 
 def _row(event: HeardEvent) -> dict[str, Any]:
@@ -132,7 +137,7 @@ def _object(record: HeardEvent | HeardGap) -> dict[str, Any]:
 
 def _print_totals(console: Console, summaries: list[Summary], spans: list[Span]) -> None:
     if spans:
-        listened = duration(sum(end - begin for begin, end in spans))
+        listened = _duration(sum(end - begin for begin, end in spans))
         console.print(f"{_minute(spans[0][0])} to {_minute(spans[-1][1])}, listened for {listened}")
     events = counted(sum(row.events for row in summaries), "event")
     alerts = counted(sum(row.alerts for row in summaries), "alert")
@@ -164,8 +169,8 @@ def _table(summaries: list[Summary], console: Console) -> Table:
             Text(printable(row.name)),
             f"{row.events:,}",
             Text(f"{row.alerts:,}", "bold red") if row.alerts else Text("-", "dim"),
-            duration(row.total_seconds),
-            duration(row.longest_seconds),
+            _duration(row.total_seconds),
+            _duration(row.longest_seconds),
             f"{row.highest_score:.2f}",
             _minute(row.last_start),
         )

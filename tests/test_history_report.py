@@ -8,6 +8,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol, TextIO
@@ -262,6 +263,20 @@ def test_the_summary_has_a_row_for_each_label_those_with_alerts_first(home: Home
         "Smoke detector, smoke … 1 1 3 s 3 s 0.97 2026-11-22 17:30",
         "Speech 2 - 6 s 3 s 0.97 2026-11-22 08:02",
     ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "listed", "summed_up"), [(4.96, "5.0 s", "5 s"), (59.96, "1:00", "1:00")]
+)
+def test_an_event_is_as_long_in_the_summary_as_in_the_list(
+    seconds: float, listed: str, summed_up: str, home: Home
+) -> None:
+    began = NOON.timestamp()
+    dog = home.event(NOON, "Dog", began, alert=False)
+    home.write(replace(dog, end_time=began + seconds, end_s=seconds))
+    assert home.printed(print_text).splitlines()[0].split("  0.97")[0].endswith(f"  {listed}")
+    (row,) = [line for line in home.printed(print_summary).splitlines() if "Dog " in line]
+    assert row.count(f" {summed_up} ") == 2
 
 
 def test_a_reader_that_has_seen_enough_ends_no_program(home: Home) -> None:
