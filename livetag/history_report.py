@@ -23,6 +23,7 @@ CSV_COLUMNS = (*COLUMNS, "alert", "group", "withheld", "windows", "level_dbfs", 
 """Those of the event log, and what the history knows besides."""
 MOST_LABELS = 20
 _MOST_NAMED = 3
+_MOST_COLUMNS = 1_000  # of a line in a file: more than the table needs, so that nothing is cut
 
 
 def print_text(out: TextIO, history: History, query: Query) -> bool:
@@ -63,7 +64,8 @@ def print_summary(
         return False
     spans = history.listening(query.since, query.until)
     hours = HourMap.of(history, _sounds(query), spans, max(row.last_start for row in summaries))
-    console = Console(file=out, highlight=False, markup=False, emoji=False)
+    width = None if out.isatty() else _MOST_COLUMNS
+    console = Console(file=out, width=width, highlight=False, markup=False, emoji=False)
     with console.capture() as captured:  # rich would end the program where `out` is a closed pipe
         _print_totals(console, summaries, spans)
         console.print()
