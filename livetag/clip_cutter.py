@@ -8,7 +8,7 @@ between windows is scored by none: there `never_with` cannot see all that a clip
 
 import math
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,13 +34,26 @@ class Clip:
     truncated: bool
 
 
+Withhold = Callable[[EventEnd, int | None], None]
+"""Told of an event whose sound must not be kept, and which class of `never_with` is in it: None
+where nobody knows what is in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Avoided:
+    """From `start_s` to `end_s` there is a class of `never_with`, or (None) nobody knows."""
+
+    start_s: float
+    end_s: float
+    index: int | None
+
+
 @dataclass(slots=True, eq=False)
 class _OpenClip:
     """The audio of one event as it comes in: samples from `begin` to before `end`.
 
     Both count from the start of the stream. `end` is the latest possible one until the event's
-    `record` is there. `start_s` is the event's. `never_s`: where the first window stands that
-    `never_with` is in.
+    `record` is there. `start_s` is the event's. `never`: the first window that `never_with` is in.
     """
 
     begin: int
@@ -49,17 +62,17 @@ class _OpenClip:
     start_s: float
     record: EventEnd | None = None
     closed: bool = False
-    never_s: float = math.inf
+    never: _Avoided | None = None
     blocks: list[AudioBlock] = field(default_factory=list)
 
     def add(self, block: AudioBlock) -> None:
         if not self.closed and block.first_sample < self.end and _end(block) > self.begin:
             self.blocks.append(block)
 
-    def avoid(self, start_s: float, end_s: float) -> None:
+    def avoid(self, window: _Avoided) -> None:
         """Note a window with a class of `never_with`; windows come in order."""
-        if end_s > self.begin_s:
-            self.never_s = min(self.never_s, start_s)
+        if self.never is None and window.end_s > self.begin_s:
+            self.never = window
 
     def close(self, latest: int) -> None:
         """No more audio belongs to this one, and none from sample `latest` on."""
@@ -93,22 +106,24 @@ class ClipCutter:
         never_with: Collection[int],
         hop_seconds: float,
         lookback_seconds: float,
+        withhold: Withhold = lambda *_: None,
     ) -> None:
         """`settings`: of them, how long clips are, and which score of `never_with` is too high.
 
         `selection`, and the class indices `never_with`, come resolved. `hop_seconds`: from window
         to window. `lookback_seconds`: how long after its `start_s` an event's start may come, a
-        window's length at least.
+        window's length at least. `withhold`: told of each clip that must not be.
         """
         self._rate_hz = rate_hz
         self._settings = settings
         self._selection = selection
         self._classes = Selection(classes=selection.classes)
+        self._withhold = withhold
         self._never = np.array(sorted(never_with), np.intp)
         kept_s = settings.pre_roll_seconds + lookback_seconds + _MARGIN_SECONDS
         self._history_samples = round(kept_s * rate_hz)
         self._history: deque[AudioBlock] = deque()
-        self._avoided: deque[tuple[float, float]] = deque()  # windows that `never_with` is in
+        self._avoided: deque[_Avoided] = deque()
         self._open: dict[str | int, _OpenClip] = {}  # by group or class: one event each at a time
         self._ended: list[_OpenClip] = []
         self._next_sample = -1
@@ -151,24 +166,27 @@ class ClipCutter:
         while _end(self._history[0]) <= block.first_sample - self._history_samples:
             self._history.popleft()
         oldest_s = self._history[0].first_sample / self._rate_hz
-        while self._avoided and self._avoided[0][1] <= oldest_s:
+        while self._avoided and self._avoided[0].end_s <= oldest_s:
             self._avoided.popleft()
 
     def _judge(self, window: Scores) -> None:
         length_s = window.end_s - window.start_s
         if window.start_s - self._next_window_s > self._hop_s / 2:
-            self._avoid(self._next_window_s, window.start_s - self._hop_s + length_s)
+            unscored_until_s = window.start_s - self._hop_s + length_s
+            self._avoid(_Avoided(self._next_window_s, unscored_until_s, None))
         self._next_window_s = window.start_s + self._hop_s
         self._scored = (window.start_s, window.end_s)
         # A score that is no number is not under the limit either.
-        if not (window.scores[self._never] < self._settings.never_score).all():
-            self._avoid(window.start_s, window.end_s)
+        scores = window.scores[self._never]
+        if not (scores < self._settings.never_score).all():
+            index = int(self._never[scores.argmax()])
+            self._avoid(_Avoided(window.start_s, window.end_s, index))
 
-    def _avoid(self, start_s: float, end_s: float) -> None:
+    def _avoid(self, window: _Avoided) -> None:
         if len(self._never):
-            self._avoided.append((start_s, end_s))
+            self._avoided.append(window)
             for clip in self._pending():
-                clip.avoid(start_s, end_s)
+                clip.avoid(window)
 
     def _begin(self, start: EventStart) -> None:
         if not (self._history and self._classes.wants(start)):
@@ -180,7 +198,7 @@ class ClipCutter:
         for block in self._history:
             clip.add(block)
         for window in self._avoided:
-            clip.avoid(*window)
+            clip.avoid(window)
         self._open[_key(start)] = clip
 
     def _finish(self, record: EventEnd) -> None:
@@ -213,9 +231,11 @@ class ClipCutter:
         return [cut for clip in due if (cut := self._cut(clip)) is not None]
 
     def _cut(self, clip: _OpenClip) -> Clip | None:
-        """None where `never_with` is in it, or nothing at all."""
-        allowed = clip.never_s * self._rate_hz >= clip.end
-        if not allowed or clip.record is None or clip.end <= clip.begin:
+        """None where `never_with` is in it, which is told, or nothing at all."""
+        if clip.record is None or clip.end <= clip.begin:
+            return None
+        if clip.never is not None and clip.never.start_s * self._rate_hz < clip.end:
+            self._withhold(clip.record, clip.never.index)
             return None
         end_s = clip.end / self._rate_hz
         truncated = clip.end < self._sample(clip.record.end_s)

@@ -23,6 +23,7 @@ from livetag.text import decibels, duration, milliseconds, printable
 _ALARM = ALERT + Style(reverse=True)
 _STALLED_AFTER_S = 1.0
 _OPENING_S = 5.0
+_TWO_COLUMNS_WIDTH = 64  # from which on an alert's name has room beside what sounds
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,7 @@ class Dashboard:
             *spectrogram,
             draw.rule("Top classes", "last half minute"),
             *self._classes(draw, classes),
-            draw.columns_rule(
-                f"Sounding now ({len(state.sounding)})",
-                f"Alerts ({state.alerts}){', or why not' if self.explain else ''}",
-            ),
-            *draw.columns(self._sounding(draw, listed), self._alerts(draw, listed), listed),
+            *self._events(draw, listed),
             *([Segment(draw.cut(printable(notice), width), ALERT)] for notice in notices),
             self._footer(draw),
         ]
@@ -143,13 +140,24 @@ class Dashboard:
             )
         return lines + [draw.fit([])] * (count - len(lines))
 
+    def _events(self, draw: Lines, rows: int) -> list[Line]:
+        """What sounds now beside the alerts; on a narrow screen these alone, whole."""
+        state = self.state
+        sounding = f"Sounding now ({len(state.sounding)})"
+        alerts = f"Alerts ({state.alerts}){', or why not' if self.explain else ''}"
+        if draw.width < _TWO_COLUMNS_WIDTH:
+            lines = [draw.fit(line) for line in self._alerts(draw, draw.width - 1, rows)]
+            return [draw.rule(alerts, sounding), *lines, *[draw.fit([])] * (rows - len(lines))]
+        columns = self._sounding(draw, rows), self._alerts(draw, draw.right_width, rows)
+        return [draw.columns_rule(sounding, alerts), *draw.columns(*columns, rows)]
+
     def _sounding(self, draw: Lines, rows: int) -> list[Line]:
         """Events that go on, alerts first, then the youngest; each with its age."""
         state = self.state
         events = sorted(
             state.sounding.values(), key=lambda event: (not event.alert, -event.start_s)
         )
-        lines, width = [], draw.column_width
+        lines, width = [], draw.left_width
         for event in events[:rows]:
             age = duration(state.sounding_for(event)).rjust(7)
             name = draw.cut(called(event), max(1, width - len(age) - 2))
@@ -157,12 +165,12 @@ class Dashboard:
             lines.append([Segment(f"{mark}{name} {age}", style)])
         return lines
 
-    def _alerts(self, draw: Lines, rows: int) -> list[Line]:
+    def _alerts(self, draw: Lines, width: int, rows: int) -> list[Line]:
         """The latest alerts, newest first, with local time and score; and why others were none.
 
         An alert whose sound goes on is marked; what was no alert is dim.
         """
-        lines, width = [], draw.column_width
+        lines = []
         for event in self._newest(rows):
             clock = datetime.fromtimestamp(event.time).strftime("%H:%M:%S")
             if isinstance(event, Explanation):

@@ -31,10 +31,15 @@ class UsageError(LivetagError):
 class InputError(LivetagError):
     """No usable input: no device, no such device, or a file that is not what is to be read.
 
-    Recordings, lists of them, tables of labels and event lists are alike in that.
+    Recordings, lists of them, tables of labels and event lists are alike in that. `what`: what is
+    wrong, without the advice for somebody who is about to begin.
     """
 
     exit_code = 3
+
+    def __init__(self, what: str, advice: str = "") -> None:
+        super().__init__(f"{what}: {advice}" if advice else what)
+        self.what = what
 
 
 class ModelError(LivetagError):

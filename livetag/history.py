@@ -20,6 +20,8 @@ from livetag.history_file import begin, check_disk, connect, create, explain, is
 from livetag.records import level, rounded, score
 
 SAVE_SECONDS = 60.0  # of audio, after which a run without events says that it goes on
+_LEAST_SECONDS = 0.001  # of a gap that is kept
+_LEAST_OPEN_SECONDS = 0.05  # and of one that has only begun
 _WRITE_BUSY_SECONDS = 0.25  # until somebody else is let decide how long to wait
 
 
@@ -68,6 +70,7 @@ class HistoryWriter:
         self._heard_s = 0.0
         self._saved_s = 0.0
         self._is_closed = False
+        self._open_gap: tuple[Gap, int | None] | None = None  # its first piece, and its row
         create(path)
         self._connection = self._open()
 
@@ -93,6 +96,7 @@ class HistoryWriter:
             connection.close()
             raise
         self._run_id = cursor.lastrowid
+        self._open_gap = None
         return connection
 
     def reopen(self) -> None:
@@ -135,11 +139,18 @@ class HistoryWriter:
             )
 
     def gap(self, gap: Gap) -> None:
-        row = gap.time, rounded(gap.start_s), rounded(gap.lost_seconds), gap.reason
+        """Write a gap. One that goes on comes in pieces, and has one row."""
         with self._saving():  # which may begin another file, and the run anew
-            self._connection.execute(
-                "INSERT INTO gaps VALUES (NULL, ?, ?, ?, ?, ?)", (self._run_id, *row)
-            )
+            first, row_id = gap, None
+            if self._open_gap is not None and self._open_gap[0].reason == gap.reason:
+                first, row_id = self._open_gap
+            lost = rounded(gap.start_s + gap.lost_seconds - first.start_s)
+            if lost >= (_LEAST_OPEN_SECONDS if gap.ongoing else _LEAST_SECONDS):
+                row = first.time, rounded(first.start_s), lost, first.reason
+                row_id = self._connection.execute(
+                    "REPLACE INTO gaps VALUES (?, ?, ?, ?, ?, ?)", (row_id, self._run_id, *row)
+                ).lastrowid
+        self._open_gap = (first, row_id) if gap.ongoing else None
 
     def date(self, stream_s: float, unix_time: float) -> None:
         """Take note of where the stream's seconds stand on the wall clock."""

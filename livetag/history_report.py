@@ -16,13 +16,14 @@ from livetag.history_map import HourMap, draw
 from livetag.history_query import HeardEvent, HeardGap, History, Query, Span, Summary
 from livetag.records import iso_time, score
 from livetag.sinks.csv_log import COLUMNS
-from livetag.text import counted, duration, printable
+from livetag.text import counted, duration, milliseconds, printable
 from livetag.yamnet.labels import class_map
 
 CSV_COLUMNS = (*COLUMNS, "alert", "group", "withheld", "windows", "level_dbfs", "run")
 """Those of the event log, and what the history knows besides."""
 MOST_LABELS = 20
 _MOST_NAMED = 3
+_MOST_COLUMNS = 1_000  # of a line in a file: more than the table needs, so that nothing is cut
 
 
 def print_text(out: TextIO, history: History, query: Query) -> bool:
@@ -63,7 +64,8 @@ def print_summary(
         return False
     spans = history.listening(query.since, query.until)
     hours = HourMap.of(history, _sounds(query), spans, max(row.last_start for row in summaries))
-    console = Console(file=out, highlight=False, markup=False, emoji=False)
+    width = None if out.isatty() else _MOST_COLUMNS
+    console = Console(file=out, width=width, highlight=False, markup=False, emoji=False)
     with console.capture() as captured:  # rich would end the program where `out` is a closed pipe
         _print_totals(console, summaries, spans)
         console.print()
@@ -91,8 +93,15 @@ def _line(record: HeardEvent | HeardGap) -> str:
 
 
 def _length(seconds: float) -> str:
-    text = f"{seconds:.1f} s" if seconds < 59.95 else duration(seconds)
+    text = f"{seconds:.1f} s" if seconds < 59.95 else _duration(seconds)
+    if seconds < 0.05:  # which would be 0.0 s
+        text = milliseconds(seconds)
     return text.rjust(8)
+
+
+def _duration(seconds: float) -> str:
+    """To the nearest second: an event of 4.96 s is 5 s long, wherever it is told of."""
+    return duration(round(seconds))
 
 
 def _row(event: HeardEvent) -> dict[str, Any]:
@@ -130,7 +139,7 @@ def _object(record: HeardEvent | HeardGap) -> dict[str, Any]:
 
 def _print_totals(console: Console, summaries: list[Summary], spans: list[Span]) -> None:
     if spans:
-        listened = duration(sum(end - begin for begin, end in spans))
+        listened = _duration(sum(end - begin for begin, end in spans))
         console.print(f"{_minute(spans[0][0])} to {_minute(spans[-1][1])}, listened for {listened}")
     events = counted(sum(row.events for row in summaries), "event")
     alerts = counted(sum(row.alerts for row in summaries), "alert")
@@ -162,8 +171,8 @@ def _table(summaries: list[Summary], console: Console) -> Table:
             Text(printable(row.name)),
             f"{row.events:,}",
             Text(f"{row.alerts:,}", "bold red") if row.alerts else Text("-", "dim"),
-            duration(row.total_seconds),
-            duration(row.longest_seconds),
+            _duration(row.total_seconds),
+            _duration(row.longest_seconds),
             f"{row.highest_score:.2f}",
             _minute(row.last_start),
         )

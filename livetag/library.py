@@ -136,12 +136,17 @@ class Tagger:
 
         `source`: a file, samples (at `rate_hz`), or what `microphone` gives, which goes on until
         `stop` is set. Of the configuration, what decides on events counts: hop, alerts,
-        thresholds, groups, rules. Raises as `classify` does, also when a source ends early.
+        thresholds, groups, rules; and `since`, at which a file or samples begin, where it is not
+        now. Raises as `classify` does, also when a source ends early, and `UsageError` where a rule
+        looks at the hour and no `since` says when a file or samples began.
         """
         config = _checked(config)
         params = Params(patch_hop_seconds=config.patch_hop_seconds)
-        detector = Detector(resolve(config, class_map()), params)
-        with _source(source, rate_hz) as opened:
+        rules, began = resolve(config, class_map()), began_at(config)
+        if isinstance(source, str | Path | np.ndarray):
+            rules.check_dated(began)
+        detector = Detector(rules, params)
+        with _source(source, rate_hz, began) as opened:
             blocks = opened.blocks(stop or threading.Event())
             for item in analyze(blocks, opened.rate_hz, self._classifier, detector, params):
                 if isinstance(item, Event):
@@ -250,12 +255,12 @@ def _given(sound: Sound, rate_hz: int | None) -> Path | SampleReader:
     return SampleReader(sound, rate_hz)
 
 
-def _source(source: Sound | Source, rate_hz: int | None) -> Source:
+def _source(source: Sound | Source, rate_hz: int | None, began: float | None) -> Source:
     if isinstance(source, str | Path | np.ndarray):
         given = _given(source, rate_hz)
         if isinstance(given, Path):
-            return FileSource(given, fast=True)
-        return SampleSource(given)
+            return FileSource(given, fast=True, began=began)
+        return SampleSource(given, began)
     if rate_hz is not None:
         raise UsageError("rate_hz: a source has its own")
     return source

@@ -51,9 +51,14 @@ class Lines:
     glyphs: Glyphs = UNICODE
 
     @property
-    def column_width(self) -> int:
-        """Of two columns side by side."""
-        return (self.width - 3) // 2
+    def left_width(self) -> int:
+        """Of the left one of two columns side by side: two fifths."""
+        return max(0, self.width - 3) * 2 // 5
+
+    @property
+    def right_width(self) -> int:
+        """Of the right one, which ends before the screen's edge."""
+        return self.width - self.left_width - 4
 
     def fit(self, pieces: Iterable[Segment | Piece]) -> Line:
         """Pieces in a row: what is too long is cut, what is too short filled up.
@@ -91,7 +96,7 @@ class Lines:
         """A rule with a title for each of two columns."""
         line = self.glyphs.rule
         pieces: list[Piece] = []
-        for title, room in ((left, self.column_width + 3), (right, self.width)):
+        for title, room in ((left, self.left_width + 3), (right, self.width)):
             rest = max(0, room - cell_len(title) - 4)
             pieces += [(f"{line * 2} ", DIM), (title, TITLE), (f" {line * rest}", DIM)]
         return self.fit(pieces)
@@ -99,7 +104,7 @@ class Lines:
     def columns(self, left: list[Line], right: list[Line], rows: int) -> list[Line]:
         """Two lists side by side, in so many rows; the right one is cut where it is too wide."""
         lines = []
-        begin = self.column_width + 3
+        begin = self.left_width + 3
         for row in range(rows):
             first = left[row] if row < len(left) else []
             second = right[row] if row < len(right) else []

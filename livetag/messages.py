@@ -15,7 +15,8 @@ from rich.console import Console
 
 from livetag.relay import MOST_CHARACTERS, Relay, last_words, relayed_stderr
 from livetag.screen import LEAVES_SCREEN, Screen
-from livetag.text import printable_lines
+from livetag.state import MonitorState
+from livetag.text import counted, printable_lines
 
 _WAIT_SECONDS = 0.25
 _HURRIED_SECONDS = 0.5
@@ -103,3 +104,15 @@ class Messages:
             if not self._may_wait or self._stop.is_set():
                 return
             self._relay.drain(_WAIT_SECONDS)
+
+
+def summary(state: MonitorState) -> str:
+    """What the monitor has heard, in a line, as it ends."""
+    lost = f"{state.lost_seconds:.2f} s" if state.gaps else "no"
+    held_back = f", {counted(state.unclipped, 'clip')} not kept (never_with)"
+    return (
+        f"heard {state.source_name} for {state.heard_s:.1f} s: "
+        f"{counted(state.windows, 'window')}, {counted(state.events, 'event')}, "
+        f"{counted(state.alerts, 'alert')}, {lost} audio lost"
+        f"{held_back if state.unclipped else ''}"
+    )

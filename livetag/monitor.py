@@ -17,6 +17,7 @@ import math
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from rich.console import Console
@@ -27,7 +28,7 @@ from livetag.errors import InputError, LivetagError
 from livetag.events import AudioBlock, Explanation, Gap, Item, Pace
 from livetag.fanout import FanOut
 from livetag.memory import give_back
-from livetag.messages import Messages
+from livetag.messages import Messages, summary
 from livetag.pipeline import analyze
 from livetag.records import called, iso_time, said_of_pace
 from livetag.reload import Change, Readings
@@ -71,16 +72,19 @@ class Monitor:
         reread: Callable[[], Change] | None = None,
         signals: Signals | None = None,
         supervisor: Supervisor | None = None,
+        unclipped: deque[Explanation] | None = None,
     ) -> None:
         """`screen`: None for no dashboard, which has `top` classes at the most.
 
-        `reread`: reads the configuration again, for SIGHUP; raises where it cannot be.
+        `reread`: reads the configuration again, for SIGHUP; raises where it cannot be. `unclipped`:
+        where sinks say why there is no clip of an event.
         """
         self._source = source
         self._detector = detector
         self._analysis = classifier, detector, params
         self._state = state
         self._sinks = FanOut(sinks, may_wait=not source.live)
+        self._unclipped = deque[Explanation]() if unclipped is None else unclipped
         self._screen = screen
         self._top = top
         self._duration_seconds = duration_seconds
@@ -103,7 +107,7 @@ class Monitor:
             self._messages.relayed(),
         ):
             done, stopped = self._listen()
-            self._messages.say(self._summary())
+            self._messages.say(summary(self._state))
             self._messages.wait()
         failure = done.error or self._source.failure
         if failure is not None:
@@ -137,7 +141,8 @@ class Monitor:
     def _items(self) -> Iterator[Item]:
         blocks: Iterable[AudioBlock] = self._source.blocks(self._stop)
         if self._duration_seconds is not None:
-            blocks = limited(blocks, round(self._duration_seconds * self._source.rate_hz))
+            rate_hz = self._source.rate_hz
+            blocks = limited(blocks, round(self._duration_seconds * rate_hz), rate_hz)
         return analyze(blocks, self._source.rate_hz, *self._analysis)
 
     def _follow(self, worker: Worker) -> Done:
@@ -173,15 +178,19 @@ class Monitor:
     def _handle(self, handed: Handed, now: float) -> None:
         item = handed.item
         self._state.apply(item, now, handed.worker_seconds)
-        if isinstance(item, Explanation) and self._explain and not self._messages.covered:
-            self._messages.print(f"{iso_time(item.time)}  {called(item)}  no alert: {item.why}")
-        if isinstance(item, Gap) and not item.ongoing:
+        if isinstance(item, Explanation):
+            self._print_explanation(item, f"no alert: {item.why}")
+        if isinstance(item, Gap) and not item.ongoing and self._state.gap_seconds >= 0.005:
             self._messages.tell(
                 f"{self._state.gap_seconds:.2f} s of audio were lost ({item.reason})"
             )
         if isinstance(item, Pace):
             self._messages.tell(said_of_pace(item, self._state.params.patch_hop_seconds))
         self._sinks.write(item, self._stop)
+
+    def _print_explanation(self, item: Explanation, words: str) -> None:
+        if self._explain and not self._messages.covered:
+            self._messages.print(f"{iso_time(item.time)}  {called(item)}  {words}")
 
     def _close_sinks(self) -> None:
         """Let the sinks take what waits for them: for as long as it takes, until we are stopped."""
@@ -191,6 +200,10 @@ class Monitor:
     def _tell_of_sinks(self) -> None:
         for message in self._sinks.messages():
             self._messages.tell(message)
+        while self._unclipped:
+            explanation = self._unclipped.popleft()
+            self._state.leave_unclipped(explanation)
+            self._print_explanation(explanation, explanation.why)
 
     # --- Signals
 
@@ -283,12 +296,3 @@ class Monitor:
         if self._state.trouble:
             return f"NOTHING IS HEARD: {self._state.trouble}"
         return f"hearing {self._source.name}, {counted(self._state.alerts, 'alert')}"
-
-    def _summary(self) -> str:
-        state = self._state
-        lost = f"{state.lost_seconds:.2f} s" if state.gaps else "no"
-        return (
-            f"heard {state.source_name} for {state.heard_s:.1f} s: "
-            f"{counted(state.windows, 'window')}, {counted(state.events, 'event')}, "
-            f"{counted(state.alerts, 'alert')}, {lost} audio lost"
-        )

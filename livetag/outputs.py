@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sys
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any, TextIO
 
 from livetag import schema
 from livetag.errors import UsageError
+from livetag.events import Explanation
 from livetag.log_name import check_codes
 from livetag.reload import SinkChange
 from livetag.resources import history_path
@@ -68,7 +70,7 @@ class Output:
 
 
 class Outputs:
-    """The sinks in force."""
+    """The sinks in force. `unclipped`: why there is no clip of events; sinks add to its end."""
 
     def __init__(
         self,
@@ -91,6 +93,7 @@ class Outputs:
         self._params = params
         self._model = model
         self._began = began
+        self.unclipped: deque[Explanation] = deque()
         stdout = _own_stdout()
         covered = covering if sys.stdout.isatty() else _nothing_covers
         self._console = ConsoleSink(stdout, source.name, config.json, covered)
@@ -135,7 +138,8 @@ class Outputs:
             case schema.HistoryLog() as table:
                 return _open_history(table, config, self._source, self._model, output.selection)
             case schema.Clips() as table:
-                return _open_clips(table, self._source, self._params, output)
+                explain = self.unclipped.append
+                return _open_clips(table, self._source, self._params, output, explain)
             case table:
                 return _open_text_log(table, self._source, output.selection, self._began)
 
@@ -194,7 +198,13 @@ def _open_history(
     return HistorySink(path, run, selection, synced=source.live)
 
 
-def _open_clips(table: schema.Clips, source: Source, params: Params, output: Output) -> Sink:
+def _open_clips(
+    table: schema.Clips,
+    source: Source,
+    params: Params,
+    output: Output,
+    explain: Callable[[Explanation], None],
+) -> Sink:
     from livetag.sinks.clips import ClipSink
 
     return ClipSink(
@@ -207,6 +217,7 @@ def _open_clips(table: schema.Clips, source: Source, params: Params, output: Out
         hop_seconds=params.patch_hop_seconds,
         lookback_seconds=output.lookback_seconds,
         tidy=source.live,
+        explain=explain,
     )
 
 

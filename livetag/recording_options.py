@@ -229,6 +229,7 @@ def add_plot(commands: Any) -> None:
         "current folder)",
     )
     add_detection(parser, usual_hop="0.1; with rules the monitor's")
+    add("--since", metavar="TIME", help="when the recording began: 2026-11-22T08:00:00")
     add("--top", type=count, metavar="N", help="classes to show (default 10)")
     add_weights(parser)
     parser.set_defaults(command="plot")

@@ -87,6 +87,14 @@ class Rules:
         """The classes whose events, or whose group's, are alerts."""
         return frozenset(index for rule in self.all if rule.alert for index in rule.members)
 
+    def check_dated(self, began: float | None) -> None:
+        """Raise `UsageError` where a rule needs to know when a recording began, and nobody says."""
+        if began is None and any(rule.hours is not None for rule in self.all):
+            raise UsageError(
+                "a rule looks at the hour, which a recording does not tell: say when it began "
+                "(--since, since=)"
+            )
+
 
 class Succession:
     """Rules in the place of others, as where a configuration is read again.

@@ -42,7 +42,11 @@ _NOTICES_KEPT = 2
 
 @dataclass
 class MonitorState:
-    """One monitor's state. `gap_seconds`: of the latest gap, all its pieces together."""
+    """One monitor's state.
+
+    `gap_seconds`: of the latest gap, all its pieces together. `unclipped`: events without a clip,
+    for what is in it.
+    """
 
     rules: Rules
     params: Params
@@ -60,6 +64,7 @@ class MonitorState:
     windows: int = 0
     events: int = 0
     alerts: int = 0
+    unclipped: int = 0
     gaps: int = 0
     lost_seconds: float = 0.0
     gap_seconds: float = 0.0
@@ -128,6 +133,11 @@ class MonitorState:
                 self._leave_out(item.lost_seconds)
             case Pace():
                 self.pace = item if item.degraded else None
+
+    def leave_unclipped(self, explanation: Explanation) -> None:
+        """Take that there is no clip of an event, and why."""
+        self.unclipped += 1
+        self.explanations.append(explanation)
 
     def _apply_event(self, event: EventStart) -> None:
         self.sounding[_key(event)] = event

@@ -14,7 +14,7 @@ WINDOW_S = 0.975
 HOP_S = 0.48
 BEGAN = 1_795_365_900.0
 """The UNIX time of the stream's first sample."""
-SPEECH, DOG, SIREN = 0, 69, 390
+SPEECH, DOG, MUSIC, SIREN = 0, 69, 132, 390
 
 Pcm = npt.NDArray[np.int16]
 

@@ -2,7 +2,7 @@
 
 import errno
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from clip_stream import (
     BEGAN,
     DOG,
     HOP_S,
+    MUSIC,
     RATE_HZ,
     SIREN,
     SPEECH,
@@ -27,7 +28,7 @@ from clip_stream import (
 )
 
 from livetag.errors import LivetagError, UsageError
-from livetag.events import EventEnd, EventStart, Gap, Item, Scores
+from livetag.events import EventEnd, EventStart, Explanation, Gap, Item, Scores
 from livetag.records import as_object, iso_time
 from livetag.schema import Clips
 from livetag.sinks.base import EVERYTHING, LeftOutError, Selection, Sink
@@ -41,6 +42,7 @@ def make_sink(
     never_with: Sequence[int] = (),
     lookback_seconds: float = WINDOW_S + 4 * HOP_S,
     tidy: bool = True,
+    explain: Callable[[Explanation], None] = lambda _: None,
     **settings: Any,
 ) -> ClipSink:
     table = Clips(path=str(folder), **{"keep_days": 36_500.0, **settings})
@@ -54,6 +56,7 @@ def make_sink(
         HOP_S,
         lookback_seconds,
         tidy,
+        explain,
     )
 
 
@@ -146,6 +149,22 @@ def test_one_clip_is_kept_back_and_its_neighbour_is_not(folder: Path) -> None:
     recorded(folder, items, never_with=[SPEECH])
     _, sidecar = only(folder)
     assert sidecar["label"] == "Siren"
+
+
+def test_why_an_event_has_no_clip_is_explained(folder: Path) -> None:
+    sounds = [Sound(4.8, 6.24), Sound(14.4, 15.36, SIREN, "Siren", group="alarms")]
+    told: list[Explanation] = []
+    items = segment(noise(25.0), sounds, speech={10: 0.9})
+    missing = pytest.approx(14.4)
+    given = (item for item in items if not (isinstance(item, Scores) and item.start_s == missing))
+    recorded(folder, given, never_with=[MUSIC, SPEECH], explain=told.append)
+    assert [event.why for event in told] == [
+        "no clip: Speech in it",
+        "no clip: not all of it was scored",
+    ]
+    first, second = told
+    assert (first.label.name, first.time, first.start_s) == ("Dog", BEGAN + 4.8, 4.8)
+    assert (second.label.name, second.group) == ("Siren", "alarms")
 
 
 def test_nothing_is_on_the_disk_before_a_window_begins_after_the_clip(folder: Path) -> None:

@@ -231,6 +231,22 @@ def test_what_kept_a_class_from_alerting_is_told_on_stderr(
     assert unasked.stderr.count(b"\n") == 1
 
 
+def test_clips_that_are_not_kept_are_explained_and_counted(demo_wav: Path, tmp_path: Path) -> None:
+    path = tmp_path / "some.toml"
+    sink = f'[[sink]]\nkind = "clips"\npath = "{tmp_path / "clips"}"\nnever_with = ["Speech"]\n'
+    path.write_text(f'alert = ["Speech", "Doorbell"]\n{sink}', encoding="utf-8")
+    arguments = ("monitor", "--input", str(demo_wav), "--fast", "--config", str(path))
+    done = run(*arguments, "--explain")
+    told = done.stderr.decode().splitlines()
+    assert [line.split("  ", 1)[1] for line in told[:-1] if "  no clip: " in line] == [
+        "Speech  no clip: Speech in it"
+    ]
+    assert told[-1].endswith(", 2 alerts, no audio lost, 1 clip not kept (never_with)")
+    assert [clip.suffix for clip in (tmp_path / "clips").glob("*doorbell.flac")] == [".flac"]
+    unasked = run(*arguments)
+    assert unasked.stderr.count(b"\n") == 1
+
+
 def test_a_recording_is_dated_from_when_it_began(demo_wav: Path, tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
     began = "2026-03-01T23:59:55+00:00"

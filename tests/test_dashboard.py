@@ -117,7 +117,7 @@ def line_with(lines: list[str], text: str) -> str:
 def alerts_column(lines: list[str]) -> list[str]:
     """What stands under `Alerts`, on 80 columns; empty rows left out."""
     begin = next(number for number, line in enumerate(lines) if "Alerts (" in line)
-    return [line[41:].strip() for line in lines[begin + 1 : -1] if line[41:].strip()]
+    return [line[33:].strip() for line in lines[begin + 1 : -1] if line[33:].strip()]
 
 
 # --- Size ---------------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ def test_a_class_has_a_name_a_bar_with_its_threshold_and_a_score(state: MonitorS
 def test_what_is_sounding_has_its_age_alerts_first(state: MonitorState) -> None:
     lines = screen(state)
     begin = next(number for number, line in enumerate(lines) if "Sounding now (3)" in line)
-    assert re.match(r"!Smoke detector, smoke alarm +7 s", lines[begin + 1])
+    assert re.match(r"!Smoke detector, smok… +7 s", lines[begin + 1])
     assert re.match(r" Music +2 s", lines[begin + 2])
     assert re.match(r" Speech +1:02", lines[begin + 3])
 
@@ -233,13 +233,25 @@ def test_alerts_have_local_time_and_score_newest_first(state: MonitorState) -> N
     lines = screen(state)
     begin = next(number for number, line in enumerate(lines) if "Alerts (2)" in line)
     for line, unix_time, name, score in (
-        (lines[begin + 1], 1_760_000_050, "Smoke detector", "0.42"),
+        (lines[begin + 1], 1_760_000_050, "Smoke detector, smoke alarm", "0.42"),
         (lines[begin + 2], 1_760_000_000, "Dog", "0.91"),
     ):
-        right = line[38:]
+        right = line[33:]
         assert datetime.fromtimestamp(unix_time).strftime("%H:%M:%S") in right
         assert name in right
         assert score in right
+
+
+@pytest.mark.parametrize(("width", "name"), [(63, "smoke alarm "), (40, "smoke… ")])
+def test_a_narrow_screen_has_the_alerts_alone_over_its_whole_width(
+    width: int, name: str, state: MonitorState
+) -> None:
+    lines = screen(state, width, 20)
+    begin = next(number for number, line in enumerate(lines) if "Alerts (2)" in line)
+    assert lines[begin].endswith(" Sounding now (3) ──")
+    clock = datetime.fromtimestamp(1_760_000_050).strftime("%H:%M:%S")
+    assert re.fullmatch(rf" {clock}  Smoke detector, {name} *0\.42 ", lines[begin + 1])
+    assert not any(line.startswith((" Music", "!Smoke detector, smoke alarm ")) for line in lines)
 
 
 def test_a_late_alert_is_listed_with_the_time_and_score_at_which_it_came(

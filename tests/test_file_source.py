@@ -127,13 +127,13 @@ def test_a_recording_that_breaks_off_ends_with_the_reason(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("samples", [1, 99, 100, 101, 250, 300])
 def test_a_limit_cuts_to_the_sample(samples: int) -> None:
-    blocks = list(limited(numbered([ramp(100)] * 3), samples))
+    blocks = list(limited(numbered([ramp(100)] * 3), samples, 100))
     assert sum(len(block.samples) for block in blocks) == samples
     assert all(len(block.samples) for block in blocks)
 
 
 def test_a_limit_beyond_the_end_changes_nothing() -> None:
-    assert len(list(limited(numbered([ramp(100)] * 3), 301))) == 3
+    assert len(list(limited(numbered([ramp(100)] * 3), 301, 100))) == 3
 
 
 def test_a_limit_waits_for_no_block_that_it_does_not_need() -> None:
@@ -141,7 +141,7 @@ def test_a_limit_waits_for_no_block_that_it_does_not_need() -> None:
         yield ramp(100)
         raise AssertionError("the next block was asked for")
 
-    assert len(list(limited(numbered(source()), 100))) == 1
+    assert len(list(limited(numbered(source()), 100, 100))) == 1
 
 
 def test_a_limit_counts_lost_audio_too() -> None:
@@ -150,9 +150,19 @@ def test_a_limit_counts_lost_audio_too() -> None:
         AudioBlock(ramp(100), 1_000, lost_before=900, gap_reason="overflow"),
         AudioBlock(ramp(100), 1_100),
     ]
-    heard = list(limited(blocks, 1_030))
+    heard = list(limited(blocks, 1_030, 100))
     assert [(block.first_sample, len(block.samples)) for block in heard] == [(0, 100), (1_000, 30)]
     assert heard[1].lost_before == 900
+
+
+def test_a_gap_that_a_limit_cuts_begins_when_it_did() -> None:
+    nothing = np.empty(0, np.float32)
+    blocks = [
+        AudioBlock(ramp(100), 0, wall_time=50.0),
+        AudioBlock(nothing, 1_000, lost_before=900, gap_reason="zeros", wall_time=60.0),
+    ]
+    _, gap = limited(blocks, 600, 100)
+    assert (gap.first_sample, gap.lost_before, gap.wall_time) == (600, 500, 56.0)
 
 
 # --- Standard input -----------------------------------------------------------------------------

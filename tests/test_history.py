@@ -192,6 +192,62 @@ def test_a_run_has_the_time_of_its_audio(path: Path) -> None:
     assert row == pytest.approx((NOON, NOON + 3_600.0, NOON + 3_600.0), abs=1e-3)
 
 
+def pieces(*seconds: float, reason: str = "zeros", begin_s: float = 3.0) -> list[Gap]:
+    """Of a gap that goes on, and of the last one that ends it."""
+    told = []
+    for number, lost_s in enumerate(seconds, 1):
+        told.append(Gap(NOON + begin_s, begin_s, lost_s, reason, ongoing=number < len(seconds)))
+        begin_s += lost_s
+    return told
+
+
+def gaps_of(path: Path) -> list[tuple[float, float, str]]:
+    with History(path) as history:
+        return [(gap.start - NOON, gap.lost_seconds, gap.reason) for gap in history.gaps(Query())]
+
+
+def test_the_pieces_of_a_gap_are_one_as_they_come(path: Path) -> None:
+    sink = HistorySink(path, RUN)
+    there = []
+    for piece in (*pieces(0.001, 60.0, 60.0, 0.5), *pieces(0.25, begin_s=200.0)):
+        sink.write(piece)
+        there.append([seconds for _, seconds, _ in gaps_of(path)])
+    assert there == [[], [60.001], [120.001], [120.501], [120.501, 0.25]]
+    sink.close()
+    assert gaps_of(path) == [(3.0, 120.501, "zeros"), (200.0, 0.25, "zeros")]
+
+
+def test_a_gap_of_no_length_is_none(path: Path) -> None:
+    logged(path, *pieces(0.0001, 0.0001), *pieces(0.01, begin_s=9.0))
+    assert gaps_of(path) == [(9.0, 0.01, "zeros")]
+
+
+def test_a_gap_that_goes_on_for_another_reason_is_another(path: Path) -> None:
+    logged(path, *pieces(2.0, 1.0, 0.0)[:2], *pieces(4.0, 1.0, reason="ended", begin_s=6.0))
+    assert gaps_of(path) == [(3.0, 3.0, "zeros"), (6.0, 5.0, "ended")]
+
+
+def test_a_gap_goes_on_in_a_new_file_with_what_is_lost_from_then_on(path: Path) -> None:
+    sink = HistorySink(path, RUN)
+    first, second, last = pieces(2.0, 60.0, 1.0)
+    sink.write(first)
+    moved = path.rename(path.with_name("old.sqlite"))
+    sink.write(second)
+    sink.write(last)
+    sink.close()
+    assert gaps_of(moved) == [(3.0, 2.0, "zeros")]
+    assert gaps_of(path) == [(5.0, 61.0, "zeros")]
+
+
+def test_an_outage_of_which_each_minute_was_told_is_no_listening(path: Path) -> None:
+    logged(path, *pieces(*[60.0] * 20, 1.0, begin_s=100.0), ended(start_s=2_000.0, seconds=10.0))
+    with History(path) as history:
+        assert history.listening() == [
+            (NOON, NOON + 100.0),
+            (NOON + 1_301.0, NOON + 2_010.0),
+        ]
+
+
 def shifted(end: EventEnd, seconds: float) -> EventEnd:
     """An event at another time of day; in the stream it stands where it did."""
     start = replace(end.start, time=end.start.time + seconds)

@@ -8,12 +8,14 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol, TextIO
 
 import pytest
 from rich.cells import cell_len
+from rich.text import Text
 
 from livetag.events import EventEnd, EventStart, Gap
 from livetag.history import HistoryWriter, Run
@@ -41,6 +43,13 @@ class Print(Protocol):
 DAY_WIDTH = len("Sun 2026-11-22 ")
 DOG = 69
 SILENCE = 494
+
+
+class Terminal(io.StringIO):
+    """As wide as COLUMNS says."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 class Home:
@@ -82,8 +91,11 @@ class Home:
         writer.heard(3_600.0)
         writer.close()
 
-    def printed(self, printer: Print, query: Query | None = None) -> str:
-        out = io.StringIO()
+    def printed(
+        self, printer: Print, query: Query | None = None, out: io.StringIO | None = None
+    ) -> str:
+        """What is written to `out`, or to a file."""
+        out = io.StringIO() if out is None else out
         with History(self.path) as history:
             printer(out, history, query or Query())
         return out.getvalue()
@@ -137,6 +149,11 @@ def test_text_is_a_line_for_each_event_and_gap_in_their_order(home: Home) -> Non
         f"{iso_time(origin + 100.0)}     0.2 s        lost (overflow)",
         f"{iso_time(origin + 300.0)}     3.0 s  0.97   Speech",
     ]
+
+
+def test_a_gap_of_an_instant_is_in_milliseconds(home: Home) -> None:
+    home.write(Gap(NOON.timestamp(), 0.0, 0.012, "overflow"))
+    assert home.printed(print_text).endswith("     12 ms        lost (overflow)\n")
 
 
 def test_text_says_what_withheld_an_alert(home: Home) -> None:
@@ -254,9 +271,23 @@ def test_the_summary_has_a_row_for_each_label_those_with_alerts_first(home: Home
     ]
     assert [" ".join(line.split()) for line in lines[3:6]] == [
         "label events alerts total longest peak last heard",
-        "Smoke detector, smoke … 1 1 3 s 3 s 0.97 2026-11-22 17:30",
+        "Smoke detector, smoke alarm 1 1 3 s 3 s 0.97 2026-11-22 17:30",
         "Speech 2 - 6 s 3 s 0.97 2026-11-22 08:02",
     ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "listed", "summed_up"), [(4.96, "5.0 s", "5 s"), (59.96, "1:00", "1:00")]
+)
+def test_an_event_is_as_long_in_the_summary_as_in_the_list(
+    seconds: float, listed: str, summed_up: str, home: Home
+) -> None:
+    began = NOON.timestamp()
+    dog = home.event(NOON, "Dog", began, alert=False)
+    home.write(replace(dog, end_time=began + seconds, end_s=seconds))
+    assert home.printed(print_text).splitlines()[0].split("  0.97")[0].endswith(f"  {listed}")
+    (row,) = [line for line in home.printed(print_summary).splitlines() if "Dog " in line]
+    assert row.count(f" {summed_up} ") == 2
 
 
 def test_a_reader_that_has_seen_enough_ends_no_program(home: Home) -> None:
@@ -393,13 +424,28 @@ def test_no_line_is_wider_than_the_terminal(
     longest = sorted((label.name for label in labels), key=len)[-3:]
     home.run(at(0), at(23), *((at(8, minute), name) for minute, name in enumerate(longest)))
     monkeypatch.setenv("COLUMNS", str(width))
-    lines = home.printed(print_summary).splitlines()
+    written = home.printed(print_summary, out=Terminal())
+    lines = Text.from_ansi(written).plain.splitlines()
     assert max(map(cell_len, lines)) <= width
     if width == 80:
+        assert any("… " in line for line in lines)
         assert sum("0.97" in line and line.rstrip().endswith("2026-11-22 08:02") for line in lines)
     if width >= 60:
         assert any(line.startswith("Sun 2026-11-22") and "█" in line for line in lines)
         assert any("not listening" in line for line in lines)
+
+
+@pytest.mark.parametrize("width", [20, 200])
+def test_in_a_file_nothing_is_cut_however_wide_the_terminal_is(
+    width: int, home: Home, labels: ClassMap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    longest = max((label.name for label in labels), key=len)
+    home.run(at(0), at(23), (at(8), longest))
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = home.printed(print_summary).splitlines()
+    (row,) = [line.rstrip() for line in lines if line.startswith(longest)]
+    assert row.endswith(" 0.97  2026-11-22 08:00")
+    assert max(map(len, lines)) < 120
 
 
 def test_a_terminal_that_knows_ascii_only_gets_ascii(home: Home) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from livetag import library
 from livetag.audio.reader import AudioReader
 from livetag.events import FloatArray
 from livetag.resources import ASSETS_DIR
+from livetag.sources.demo import DemoSource
 from livetag.sources.demo_sounds import RATE_HZ, SPEECH_ASSET, demo_sounds
 from livetag.yamnet.precision import Precision
 
@@ -238,6 +240,30 @@ def test_rules_that_look_at_the_hour_need_to_be_told_it(
         rows = (tmp_path / f"{since}.csv").read_text("utf-8").splitlines()
         alerts.append([row for row in rows if ",Speech," in row and row.endswith(",true")])
     assert [len(alerts[0]) > 0, len(alerts[1])] == [True, 0]
+
+
+def test_events_are_of_the_hour_at_which_a_recording_or_samples_began(
+    tagger: livetag.Tagger, tmp_path: Path
+) -> None:
+    yard(tmp_path / "yard.wav")
+    samples, rate_hz = soundfile.read(tmp_path / "yard.wav")
+    unsaid = livetag.Config(hours="22:00-07:00")
+    for source, rate in ((tmp_path / "yard.wav", None), (samples, rate_hz)):
+        with pytest.raises(livetag.UsageError, match=r"say when it began \(--since, since=\)"):
+            next(tagger.events(source, rate, config=unsaid))
+        for since, alerts in (("2026-11-22T23:00", True), ("2026-11-22T12:00", False)):
+            config = livetag.Config(hours="22:00-07:00", alert=("Speech",), since=since)
+            events = list(tagger.events(source, rate, config=config))
+            starts = [event for event in events if isinstance(event, livetag.EventStart)]
+            assert any(start.alert for start in starts) is alerts
+            began = starts[0].time - starts[0].start_s
+            assert began == pytest.approx(datetime.fromisoformat(since).timestamp())
+
+
+def test_a_source_has_an_hour_of_its_own(tagger: livetag.Tagger) -> None:
+    config = livetag.Config(hours="22:00-07:00")
+    events = list(tagger.events(DemoSource(fast=True), config=config))
+    assert any(isinstance(event, livetag.EventStart) for event in events)
 
 
 @pytest.mark.microphone

@@ -48,13 +48,13 @@ def test_a_rule_has_a_title_at_either_end() -> None:
 
 def test_columns_stand_below_their_titles() -> None:
     draw = Lines(31)
-    assert draw.column_width == 14
+    assert (draw.left_width, draw.right_width) == (11, 16)
     left: list[Line] = [[Segment(" Dog"), Segment("  2 s")], [Segment(" Siren")]]
     right: list[Line] = [[Segment(" 12:00 Dog")]]
     lines = [draw.columns_rule("Now", "Alerts"), *draw.columns(left, right, 3)]
     assert [text_of(line).rstrip() for line in lines] == [
-        "── Now ──────────── Alerts ────",
-        " Dog  2 s         12:00 Dog",
+        "── Now ───────── Alerts ───────",
+        " Dog  2 s      12:00 Dog",
         " Siren",
         "",
     ]

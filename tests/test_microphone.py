@@ -381,6 +381,29 @@ def test_tries_come_soon_at_first_and_never_slower_than_every_ten_seconds(
     assert 10 <= len(pieces) <= 12  # one a minute
 
 
+@pytest.mark.parametrize(
+    ("left", "answer"), [(0, "no microphone was found"), (2, "no input device matches 'usb'")]
+)
+def test_what_a_try_has_come_to_is_told_without_the_advice_of_the_start(
+    left: int, answer: str, portaudio: FakePortAudio
+) -> None:
+    listening = Listening(portaudio)
+
+    def story() -> Story:
+        portaudio.stream.deliver(1.0)
+        yield
+        portaudio.devices = portaudio.devices[:left]
+        portaudio.stream.end()
+        yield
+        yield
+        portaudio.clock.now += 1.0
+        yield
+
+    listening.hear(story)
+    gone = "USB Mic is gone: it was unplugged, or its server has ended"
+    assert listening.troubles[-1] == f"{gone}; trying again: {answer}"
+
+
 def test_a_device_that_is_back_with_another_rate_is_resampled(portaudio: FakePortAudio) -> None:
     def story() -> Story:
         portaudio.stream.deliver(1.0)
@@ -716,8 +739,7 @@ def test_a_required_device_is_waited_for_at_the_start(
     microphone = Microphone("usb", require_seconds=60.0, say=said.append)
     assert microphone.name == "USB Mic"
     assert portaudio.restarts == 1  # once another process has seen it
-    (message,) = said
-    assert "no microphone was found" in message
+    assert said == ["no microphone was found; waiting for it"]
     portaudio.devices = []
     with pytest.raises(InputError, match="no microphone was found"):
         Microphone("usb", require_seconds=60.0)

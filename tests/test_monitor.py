@@ -302,6 +302,19 @@ def test_lost_audio_is_told_written_and_summed_up(bench: Bench) -> None:
     assert bench.told.getvalue().endswith("0.25 s audio lost\n")
 
 
+def test_a_gap_of_no_length_is_not_told(bench: Bench) -> None:
+    def blocks(_: threading.Event) -> Iterator[AudioBlock]:
+        yield from sound(1.0)
+        nothing = np.empty(0, np.float32)
+        yield AudioBlock(nothing, 16_010, 10, "zeros", 1_001.0)
+        yield AudioBlock(sound(0.1)[0].samples, 16_011, 1, "zeros", 1_001.0)
+
+    notes = NotingSink()
+    assert bench.monitor(blocks, notes).run() == 0
+    assert notes.kinds.count("Gap") == 2
+    assert "were lost" not in bench.told.getvalue()
+
+
 # --- How it ends --------------------------------------------------------------------------------
 
 

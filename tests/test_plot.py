@@ -82,6 +82,22 @@ def test_a_dash_is_the_terminal_and_writes_no_file(recording: Path, tmp_path: Pa
 
 
 @pytest.mark.usefixtures("compiled")
+def test_a_rule_of_hours_goes_by_when_the_recording_began(recording: Path, tmp_path: Path) -> None:
+    (tmp_path / "night.toml").write_text('alert = ["Doorbell"]\nhours = "22:00-07:00"\n', "utf-8")
+    arguments = ("plot", str(recording), "-o", "-", "--config", "night.toml")
+
+    for since, alerts in (("2026-11-22T23:00", 1), ("2026-11-22T12:00", 0)):
+        done = run(*arguments, "--since", since, cwd=tmp_path)
+        (row,) = [row for row in done.stdout.split(b"\n") if b"! Doorbell" in row]
+        assert row.count(b"!") == 1 + alerts
+        assert row.count(b"[") == 1 - alerts
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert b"a rule looks at the hour" in done.stderr
+    assert b"(--since, since=)" in done.stderr
+
+
+@pytest.mark.usefixtures("compiled")
 def test_events_are_those_of_the_monitor(recording: Path, tmp_path: Path) -> None:
     arguments = ("--config", "home", "--alert", "Doorbell", "--threshold", "0.4")
     monitored = run("monitor", "--fast", "--input", str(recording), "--json", *arguments)

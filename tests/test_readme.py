@@ -68,6 +68,16 @@ def test_the_console_blocks_show_what_the_commands_print(tmp_path: Path) -> None
         assert comparable(printed) == comparable(shown), command
 
 
+@pytest.mark.usefixtures("compiled")
+def test_the_explanations_shown_are_all_that_the_demo_has() -> None:
+    (shown,) = re.findall(r"^```text\n(\S+  [^`]*no alert: [^`]*)^```", README, re.MULTILINE)
+    command = [LIVETAG, "monitor", "--demo", "--fast", "--explain"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    *explained, summary = done.stderr.splitlines(keepends=True)
+    assert comparable("".join(explained)) == comparable(shown)
+    assert summary.startswith("livetag: heard demo for 60.0 s")
+
+
 def test_every_command_and_option_shown_exists() -> None:
     for path in PAGES:
         page = path.read_text(encoding="utf-8")

@@ -227,6 +227,7 @@ LIBRARIES = {
     "rich": {
         "livetag.commands.base",
         "livetag.commands.evaluate",
+        "livetag.commands.plot",
         "livetag.dashboard",
         "livetag.doctor.report",
         "livetag.doctor.terminal",

@@ -202,6 +202,15 @@ def test_two_groups_with_one_sound_end_apart(state: MonitorState, labels: ClassM
     assert list(state.sounding.values()) == [noises]
 
 
+def test_events_without_a_clip_are_counted_and_explained(
+    state: MonitorState, labels: ClassMap
+) -> None:
+    told = Explanation(labels.find("Doorbell"), 1_000.0, 1.0, 0.9, "no clip: Speech in it")
+    state.leave_unclipped(told)
+    assert state.unclipped == 1
+    assert list(state.explanations) == [told]
+
+
 def test_explanations_are_kept_and_are_no_events(state: MonitorState, labels: ClassMap) -> None:
     told = Explanation(labels[DOG], 1_000.0, 1.0, 0.27, "0.27 of 0.30")
     state.apply(told, 101.0)

@@ -75,7 +75,7 @@ class Outage:
             if self.silent:  # samples that are none may take their time to come
                 wait = LONGEST_RETRY_SECONDS
         except Exception as error:  # whatever PortAudio comes up with: it is tried again
-            self._answer = first_line(error)
+            self._answer = briefly(error)
         self._failed = capture is None
         wait = min(max(wait, SHORTEST_RETRY_SECONDS), LONGEST_RETRY_SECONDS)
         self._next_try = self.tried_at + wait
@@ -90,7 +90,7 @@ class Outage:
         return None
 
 
-def first_line(error: Exception) -> str:
-    """An error's words, without the lists that may follow."""
-    words = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+def briefly(error: Exception) -> str:
+    """What is wrong, without advice: what listens, or waits, does all that can be done."""
+    words = error.what if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
     return words.partition("\n")[0].rstrip(":.")

@@ -206,8 +206,9 @@ def find_device(wanted: str | None, devices: list[Device]) -> Device:
     """
     if not devices:
         raise InputError(
-            "no microphone was found: connect one, or take a recording, or `livetag monitor "
-            "--demo`. `livetag devices` lists what there is."
+            "no microphone was found",
+            "connect one, or take a recording, or `livetag monitor --demo`. `livetag devices` "
+            "lists what there is.",
         )
     listed = "\n".join(
         f"  {device.index}  {device.name}  ({device.host_api})" for device in devices
@@ -216,7 +217,8 @@ def find_device(wanted: str | None, devices: list[Device]) -> Device:
         for device in devices:
             if device.default:
                 return device
-        raise InputError(f"no default microphone is set: choose one (--device, device=):\n{listed}")
+        advice = f"choose one (--device, device=):\n{listed}"
+        raise InputError("no default microphone is set", advice)
     name = wanted.strip().casefold()
     matches = [device for device in devices if name == str(device.index)]
     matches = matches or [device for device in devices if name == device.name.casefold()]
@@ -224,7 +226,7 @@ def find_device(wanted: str | None, devices: list[Device]) -> Device:
     if len(matches) == 1:
         return matches[0]
     what = "several input devices match" if matches else "no input device matches"
-    raise InputError(f"{what} {wanted!r}; there are:\n{listed}")
+    raise InputError(f"{what} {wanted!r}", f"there are\n{listed}")
 
 
 def find_again(wanted: str | None, known: Device, devices: list[Device]) -> Device:
@@ -279,7 +281,8 @@ def open_stream(
             raise
     except (sounddevice.PortAudioError, ValueError) as error:
         raise InputError(
-            f"the microphone {device.name!r} cannot be opened ({error.args[0]}): is another "
-            "program using it, or is livetag not allowed to? `livetag devices` lists others."
+            f"the microphone {device.name!r} cannot be opened ({error.args[0]})",
+            "is another program using it, or is livetag not allowed to? `livetag devices` lists "
+            "others.",
         ) from error
     return stream

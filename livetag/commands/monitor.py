@@ -50,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
         params=params,
         state=state,
         sinks=outputs.sinks,
+        unclipped=outputs.unclipped,
         console=console,
         screen=screen,
         top=config.top,

@@ -24,6 +24,7 @@ _ENDINGS = (".png", ".svg", ".html")
 def run(options: argparse.Namespace) -> int:
     """Read a recording, draw it, and say where the picture is."""
     from livetag.audio.pipe import open_recording
+    from livetag.config import began_at
     from livetag.plot import figure, page, terminal
     from livetag.plot.overview import chosen_rows, overview
     from livetag.plot.sound import Sound
@@ -43,11 +44,14 @@ def run(options: argparse.Namespace) -> int:
         say(console, message)
     config, with_rules = loaded.config, _with_rules(options)
     params = Params(patch_hop_seconds=_hop_seconds(loaded, with_rules))
-    rules = resolve(config, class_map())
+    rules, began = resolve(config, class_map()), began_at(config)
+    if with_rules:
+        rules.check_dated(began)
     with native_stderr_silenced(), open_recording(options.file) as reader:
         model = ready_model(None if config.weights is None else Path(config.weights), console)
-        blocks = numbered(reader.blocks(max(1, round(reader.rate_hz * BLOCK_SECONDS))))
+        chunks = reader.blocks(max(1, round(reader.rate_hz * BLOCK_SECONDS)))
         sound = Sound(reader.rate_hz, reader.claimed_seconds) if ending == ".html" else None
+        blocks = numbered(chunks, began)
         with _progress(console) as progress:
             seen = overview(
                 options.file.name,

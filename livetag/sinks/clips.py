@@ -7,7 +7,7 @@ that could not be written is kept in memory, encoded, until it can be.
 import contextlib
 import time
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from typing import Any
 from livetag.audio.writer import check_format, encoded
 from livetag.clip_cutter import Clip, ClipCutter
 from livetag.errors import LivetagError
-from livetag.events import AudioBlock, EventEnd, EventStart, Gap, Item, Scores
+from livetag.events import AudioBlock, EventEnd, EventStart, Explanation, Gap, Item, Scores
 from livetag.records import as_object, iso_time, rounded
 from livetag.retention import clip_name, keep_within, make_folder, store
 from livetag.schema import Clips
 from livetag.sinks.base import LeftOutError, Selection
+from livetag.yamnet.labels import class_map
 
 _CHECK_SECONDS = 3_600.0  # between looks at the clips' ages while none is written
 _MOST_KEPT_BYTES = 50_000_000  # of clips that could not be written
@@ -54,13 +55,15 @@ class ClipSink:
         hop_seconds: float,
         lookback_seconds: float,
         tidy: bool = True,
+        explain: Callable[[Explanation], None] = lambda _: None,
     ) -> None:
         """Make the folder, for its owner alone, or take it as it is; remove what is too old there.
 
         `settings`: all but `path`, `labels`, `alerts_only` and `never_with`, which come resolved:
         `folder`, `selection` and the class indices `never_with`. `hop_seconds`,
         `lookback_seconds`: as `ClipCutter` has them. `tidy`: remove what is too old or too much;
-        not for a recording, whose clips are of another time.
+        not for a recording, whose clips are of another time. `explain`: told, in the sink's thread,
+        why there is no clip of an event that `never_with` is in.
 
         Raises `UsageError` where the path is no folder, or the format cannot hold `rate_hz`, and
         `LivetagError` where the folder cannot be written.
@@ -72,8 +75,15 @@ class ClipSink:
         self._rate_hz = rate_hz
         self._settings = settings
         self._selection = selection
+        self._explain = explain
         self._cutter = ClipCutter(
-            rate_hz, settings, selection, never_with, hop_seconds, lookback_seconds
+            rate_hz,
+            settings,
+            selection,
+            never_with,
+            hop_seconds,
+            lookback_seconds,
+            self._withhold,
         )
         self._tidy = tidy
         self._checked_at = time.time()
@@ -123,6 +133,20 @@ class ClipSink:
             lost = len(self._unwritten) + self._left_out
             raise LeftOutError(lost, error.strerror or str(error)) from error
         self._tell_left_out()
+
+    def _withhold(self, record: EventEnd, index: int | None) -> None:
+        there = "not all of it was scored" if index is None else f"{class_map()[index].name} in it"
+        start = record.start
+        self._explain(
+            Explanation(
+                label=start.label,
+                time=start.time,
+                start_s=start.start_s,
+                score=start.score,
+                why=f"no clip: {there}",
+                group=start.group,
+            )
+        )
 
     def _tell_left_out(self) -> None:
         left_out, self._left_out = self._left_out, 0

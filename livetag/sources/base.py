@@ -84,7 +84,7 @@ def paced(
         yield replace(block, captured_at=due)
 
 
-def limited(blocks: Iterable[AudioBlock], samples: int) -> Iterator[AudioBlock]:
+def limited(blocks: Iterable[AudioBlock], samples: int, rate_hz: int) -> Iterator[AudioBlock]:
     """The first so many samples of the stream, lost ones included."""
     for block in blocks:
         room = samples - block.first_sample
@@ -95,5 +95,9 @@ def limited(blocks: Iterable[AudioBlock], samples: int) -> Iterator[AudioBlock]:
         first = min(block.first_sample, samples)
         kept = block.samples[: max(room, 0)]
         if len(kept) or lost > 0:
-            yield replace(block, samples=kept, first_sample=first, lost_before=max(lost, 0))
+            cut = replace(block, samples=kept, first_sample=first, lost_before=max(lost, 0))
+            if block.wall_time is not None:
+                earlier_s = (block.first_sample - first) / rate_hz
+                cut = replace(cut, wall_time=block.wall_time - earlier_s)
+            yield cut
         return

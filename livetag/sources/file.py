@@ -65,13 +65,14 @@ class FileSource(_Recording):
 
 
 class SampleSource(_Recording):
-    """Samples that a program has in memory, as fast as it can."""
+    """Samples that a program has in memory, as fast as it can. `began`: as `FileSource` has it."""
 
-    def __init__(self, samples: SampleReader) -> None:
+    def __init__(self, samples: SampleReader, began: float | None = None) -> None:
         super().__init__("samples", lambda _: samples)
+        self._began = began
 
     def blocks(self, stop: threading.Event) -> Iterator[AudioBlock]:
-        return numbered(self._chunks(stop))
+        return numbered(self._chunks(stop), self._began)
 
 
 class StdinSource(_Recording):

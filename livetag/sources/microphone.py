@@ -17,7 +17,7 @@ from typing import Self
 import numpy as np
 
 from livetag.audio.capture import Capture
-from livetag.audio.outage import SHORTEST_RETRY_SECONDS, Outage, first_line
+from livetag.audio.outage import SHORTEST_RETRY_SECONDS, Outage, briefly
 from livetag.audio.portaudio import (
     Device,
     HangsError,
@@ -94,7 +94,7 @@ class Microphone:
                 if continuous() >= self._wait_until:
                     raise
                 if not told:
-                    say(f"{first_line(error)}; waiting for it")
+                    say(f"{briefly(error)}; waiting for it")
                     told = True
             time.sleep(SHORTEST_RETRY_SECONDS)
             look = partial(_devices_anew, self._wanted)
@@ -115,7 +115,7 @@ class Microphone:
             if now >= self._wait_until:
                 raise
             self._timeline.begin(now)
-            fault = Fault("ended", first_line(error))
+            fault = Fault("ended", briefly(error))
             self._outage = Outage(fault, now, now)
             self.trouble = self._outage.words
         else:
