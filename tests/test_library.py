@@ -231,7 +231,7 @@ def test_rules_that_look_at_the_hour_need_to_be_told_it(
     tagger: livetag.Tagger, tmp_path: Path
 ) -> None:
     yard(tmp_path / "yard.wav")
-    with pytest.raises(livetag.UsageError, match=r"say when the recordings begin \(.*since="):
+    with pytest.raises(livetag.UsageError, match=r"say when it began \(.*since="):
         tagger.scan(tmp_path, tmp_path / "a.csv", config=livetag.Config(hours="22:00-07:00"))
     alerts = []
     for since in ("2026-11-22T23:00", "2026-11-22T12:00"):

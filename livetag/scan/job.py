@@ -72,11 +72,7 @@ class Job:
             raise UsageError(f"{self.product} go to {' or '.join(forms)}, and not to {self.form}")
         if self.form == "parquet":
             parquet.check_installed()
-        if self.began is None and any(rule.hours is not None for rule in self.rules.all):
-            raise UsageError(
-                "a rule looks at the hour, which a recording does not tell: say when the "
-                "recordings begin (--since, since=)"
-            )
+        self.rules.check_dated(self.began)
 
     @property
     def params(self) -> Params:
