@@ -6,8 +6,8 @@ Runs each of them on every window of a labelled set (as `livetag evaluate` reads
 the others, on one thread. livetag's own get log-mel patches, in batches of 32; the exports for
 LiteRT get waveforms, and have the features within. Prints the metrics of the recordings' mean
 scores, how many decisions at a threshold of 0.25 are not those of livetag in float32, and the time
-of a window as a ratio to float32's of the same kind in the same rounds. int8 is calibrated on the
-built-in demo.
+of a window as a ratio to float32's of the same kind in the same rounds. The export in int8 is
+calibrated on the built-in demo.
 """
 
 import argparse

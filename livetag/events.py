@@ -146,7 +146,10 @@ class EventEnd:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a label that alerts did not, though its score came near: `why` in words."""
+    """Why a label that alerts did not, though its score came near; or why an event has no clip.
+
+    `why`: in words.
+    """
 
     label: Label
     time: float

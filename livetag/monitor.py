@@ -202,7 +202,7 @@ class Monitor:
             self._messages.tell(message)
         while self._unclipped:
             explanation = self._unclipped.popleft()
-            self._state.leave_unclipped(explanation)
+            self._state.leave_unclipped()
             self._print_explanation(explanation, explanation.why)
 
     # --- Signals

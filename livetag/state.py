@@ -134,10 +134,9 @@ class MonitorState:
             case Pace():
                 self.pace = item if item.degraded else None
 
-    def leave_unclipped(self, explanation: Explanation) -> None:
-        """Take that there is no clip of an event, and why."""
+    def leave_unclipped(self) -> None:
+        """Take that there is no clip of an event."""
         self.unclipped += 1
-        self.explanations.append(explanation)
 
     def _apply_event(self, event: EventStart) -> None:
         self.sounding[_key(event)] = event

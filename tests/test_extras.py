@@ -10,7 +10,6 @@ import soundfile
 from livetag.cli import main
 
 
-@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize(
     ("library", "extra", "command"),
     [
@@ -36,6 +35,11 @@ def test_it_is_wrong_use_names_the_extra_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    def fetched(*_: object) -> None:
+        pytest.fail("the model is not to be fetched for what cannot be")
+
+    monkeypatch.setattr("livetag.yamnet.compile.obtain_weights", fetched)
+    monkeypatch.setenv("LIVETAG_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a").mkdir()
     soundfile.write("a/dog.wav", np.zeros(16_000), 16_000)

@@ -164,7 +164,7 @@ def test_a_folder_gets_a_result_for_each_recording_and_only_new_ones_later(
     before = {path: path.stat().st_mtime_ns for path in out.glob("*.parquet")}
     soundfile.write(source / "new.wav", demo[: 3 * RATE_HZ], RATE_HZ)
     said = scanned(archive / "site 1", out, "--format", "parquet", also=source / "new.wav")
-    assert "4 recordings of 5 are done already" in said
+    assert "already done: 4 of 5 recordings" in said
     assert "1 recording scanned" in said
     assert before.items() <= {path: path.stat().st_mtime_ns for path in out.glob("*")}.items()
     assert (out / "new.wav.parquet").is_file()
@@ -221,7 +221,7 @@ def test_an_annotation_that_cannot_be_begun_is_its_recording_s_error(
     assert f"{long_name}.raven.txt cannot be written: File name too long" in said
     assert (tmp_path / "b.wav.raven.txt").is_file()
     assert {row["file"] for row in rows(out)} == {str(tmp_path / "b.wav")}
-    assert "1 recording of 2 are done already" in scanned(tmp_path, out, "--raven", code=3)
+    assert "already done: 1 of 2 recordings" in scanned(tmp_path, out, "--raven", code=3)
 
 
 def test_an_annotation_that_a_full_disk_cuts_short_stops_the_scan_and_is_named(
@@ -286,7 +286,7 @@ def test_what_was_broken_is_tried_again_by_the_same_command(
     for _ in range(2):
         assert "livetag: the same command tries them again" in said
         said = scanned(source, out, *command, code=3)
-        assert "3 recordings of 5 are done already" in said
+        assert "already done: 3 of 5 recordings" in said
         assert "0 recordings scanned" in said
     if out.is_file():
         assert "a.wav (and 2 others), which is not named" in scanned(archive, out, code=2)
@@ -393,8 +393,7 @@ def go_on(archive: Path, out: Path, expected: bytes, *options: str) -> None:
     whole = len(parts(out))
     said = scanned(archive, out, "--workers", "2", *options)
     if whole:
-        noun = "recording" if whole == 1 else "recordings"
-        assert f"{whole} {noun} of {SHORT_ONES + 1} are done already" in said
+        assert f"already done: {whole} of {SHORT_ONES + 1} recordings" in said
     noun = "recording" if whole == SHORT_ONES else "recordings"
     assert f"{SHORT_ONES + 1 - whole} {noun} scanned" in said
     assert out.read_bytes() == expected

@@ -108,8 +108,7 @@ class AudioReader:
                 reason = getattr(error, "error_string", str(error)).rstrip(".")
                 raise InputError(
                     f"{self._name} cannot be read on: it breaks off {self._where(given, at_once)} "
-                    f"({reason.removeprefix('Error : ')}). `livetag monitor --input FILE --fast` "
-                    "tells of what can be read"
+                    f"({reason.removeprefix('Error : ')})"
                 ) from error
             if len(block) == 0:
                 return

@@ -1,6 +1,7 @@
 """`livetag scan`: what is heard in an archive of recordings."""
 
 import argparse
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,7 @@ def run(options: argparse.Namespace) -> int:
     from livetag.scan.listing import list_recordings
     from livetag.scan.output import output_at
     from livetag.scan.progress import ProgressBar, Tally
+    from livetag.scan.remote import filesystem, is_address
     from livetag.scan.scan import Scan
     from livetag.yamnet.runtime import check_runs
 
@@ -54,16 +56,19 @@ def run(options: argparse.Namespace) -> int:
         from livetag.scan.cluster import check_installed
 
         check_installed()
-    weights = None if config.weights is None else Path(config.weights)
-    model = ready_model(weights, console, options.precision)
-    job = _job(options, config, model.report.sha256)
+    job = _job(options, config)  # what cannot be is told before a model is fetched
     recordings = list_recordings(options.paths, options.list, tell)
+    if is_address(options.output):
+        filesystem(options.output)
     if options.scheduler is not None:
         _check_reach([options.output, *(recording.path for recording in recordings)])
+    weights = None if config.weights is None else Path(config.weights)
+    model = ready_model(weights, console, options.precision)
+    job = replace(job, model_sha256=model.report.sha256)
     tally = Tally()
     with Scan(job, recordings, output_at(options.output, job)) as scan:
         if scan.done:
-            tell(f"{counted(scan.done, 'recording')} of {len(recordings):,} are done already")
+            tell(f"already done: {scan.done:,} of {counted(len(recordings), 'recording')}")
         try:
             with (
                 ProgressBar(console, scan.left) as bar,
@@ -88,7 +93,8 @@ def _config(options: argparse.Namespace, tell: "Callable[[str], None]") -> "Conf
     return loaded.config
 
 
-def _job(options: argparse.Namespace, config: "Config", model_sha256: str) -> "Job":
+def _job(options: argparse.Namespace, config: "Config") -> "Job":
+    """What the options ask for, but for the model."""
     from livetag.config import began_at
     from livetag.scan.job import Job
     from livetag.scan.output import form_of
@@ -97,7 +103,7 @@ def _job(options: argparse.Namespace, config: "Config", model_sha256: str) -> "J
         product=options.product,
         form=form_of(options.output, options.product, options.format),
         config=config,
-        model_sha256=model_sha256,
+        model_sha256="",
         floor=_USUAL_FLOOR if options.floor is None else options.floor,
         began=began_at(config),
         annotations=tuple(dict.fromkeys(options.annotations)),

@@ -111,16 +111,16 @@ class Windows:
 
     def _judged(self, number: int, start_s: float, scores: FloatArray, level_dbfs: float) -> Window:
         """A window as the rules in force see it."""
-        heard = counted = self._values(scores)
+        heard = values = self._rule_scores(scores)
         if level_dbfs < self._highest_least_level:
-            counted = np.where(level_dbfs >= self._least_levels, heard, np.float32(0.0))
-        met, going_on = counted >= self._thresholds, counted >= self._releases
-        return Window(number, start_s, scores, level_dbfs, heard, counted, met, going_on)
+            values = np.where(level_dbfs >= self._least_levels, heard, np.float32(0.0))
+        met, going_on = values >= self._thresholds, values >= self._releases
+        return Window(number, start_s, scores, level_dbfs, heard, values, met, going_on)
 
-    def _values(self, scores: FloatArray) -> FloatArray:
+    def _rule_scores(self, scores: FloatArray) -> FloatArray:
         """Each rule's score: a class's own, a group's best."""
-        values = np.empty(len(self._rules), np.float32)
-        values[: len(scores)] = scores
+        found = np.empty(len(self._rules), np.float32)
+        found[: len(scores)] = scores
         for at, members in self._groups:
-            values[at] = scores[members].max()
-        return values
+            found[at] = scores[members].max()
+        return found

@@ -14,7 +14,7 @@ from rich.style import Style
 
 from livetag.events import EventEnd
 from livetag.halfblocks import colours_of, drawn, spectrum_pixels
-from livetag.lines import Line
+from livetag.lines import ALERT, ASCII, DIM, TITLE, UNICODE, Line
 from livetag.plot.axes import frequency_names, time_marks
 from livetag.plot.overview import Overview, Row
 
@@ -26,12 +26,8 @@ _MARK_WIDTH = 12  # of the time axis, at the least
 _LEAST_WIDTH = 10
 _THRESHOLD_WIDTH = len(" of 0.50")
 
-_TITLE = Style(color="blue", bold=True)
-_DIM = Style(dim=True)
 _WAVEFORM = Style(color="cyan")
 _SCORE = Style(color="green")
-_ALERT = Style(color="red", bold=True)
-_BARS, _ASCII_BARS = " ▁▂▃▄▅▆▇█", " ..::!!|#"
 _BLOCKS, _ASCII_BLOCKS = " ▄▀█", " ###"  # no half of a cell, the lower, the upper, both
 
 
@@ -56,6 +52,7 @@ class _Painter:
         self._seen = seen
         self._rows = rows
         self._ascii = console.options.ascii_only
+        self._glyphs = ASCII if self._ascii else UNICODE
         self._colours = colours_of(console)
         self._with_rules = any(row.threshold is not None for row in rows)
         beside = _THRESHOLD_WIDTH if self._with_rules else 1
@@ -77,25 +74,25 @@ class _Painter:
         self._waveform_lines = min(_MOST_WAVEFORM_LINES, left)
 
     def lines(self) -> Iterator[Line]:
-        yield [Segment(self._seen.title, _TITLE)]
+        yield [Segment(self._seen.title, TITLE)]
         names = frequency_names(self._seen.params, self._spectrum_lines)
         yield from self._beside(["waveform"], self._waveform())
         yield from self._beside(names, self._spectrum())
         yield from (self._row(row) for row in self._rows)
         yield self._axis()
         if self._with_rules:
-            yield [Segment(" " * self._legend_at + _LEGEND, _DIM)]
+            yield [Segment(" " * self._legend_at + _LEGEND, DIM)]
 
     def _beside(self, names: list[str], pictures: list[Line]) -> Iterator[Line]:
         """Lines of a picture, with names at their left."""
         for at, line in enumerate(pictures):
             name = names[at] if at < len(names) else ""
-            yield [Segment(self._name(name), _DIM), *line]
+            yield [Segment(self._name(name), DIM), *line]
 
     def _name(self, text: str) -> str:
         """Text at the right end of the column of names, and a space after it."""
         if cell_len(text) > self._names:
-            text = set_cell_size(text, self._names - 1) + ("~" if self._ascii else "…")
+            text = set_cell_size(text, self._names - 1) + self._glyphs.ellipsis
         return " " * (self._names - cell_len(text)) + text + " "
 
     def _waveform(self) -> list[Line]:
@@ -118,15 +115,15 @@ class _Painter:
     def _row(self, row: Row) -> Line:
         """A class: a bar for the highest score of each part of the time, events in brackets."""
         scores = self._seen.scores.cells(self._width)[:, row.label.index]
-        bars = _ASCII_BARS if self._ascii else _BARS
-        chars = [bars[level] for level in np.ceil(scores * 8 - 0.4).astype(int).tolist()]
+        levels = np.ceil(scores * 8 - 0.4).astype(int)
+        chars = [self._glyphs.spark[level] for level in levels.tolist()]
         styles = [_SCORE] * self._width
         for event in row.events:
             self._mark(event, chars, styles)
         line = [Segment(self._name(row.name), Style(bold=row.alerting))]
         line += [Segment(char, style) for char, style in zip(chars, styles, strict=True)]
         if row.threshold is not None:
-            line.append(Segment(f" of {row.threshold:.2f}", _DIM))
+            line.append(Segment(f" of {row.threshold:.2f}", DIM))
         return line
 
     def _mark(self, event: EventEnd, chars: list[str], styles: list[Style]) -> None:
@@ -137,7 +134,7 @@ class _Painter:
         chars[end - 1] = "]"
         chars[begin] = "!" if event.alert else "["
         if event.alert:
-            styles[begin:end] = [_ALERT] * (end - begin)
+            styles[begin:end] = [ALERT] * (end - begin)
 
     def _axis(self) -> Line:
         text = ""
@@ -145,4 +142,4 @@ class _Painter:
             place = round(at_s / self._seen.seconds * self._width)
             if place + len(mark) <= self._width:
                 text = text.ljust(place) + mark
-        return [Segment(self._name("") + text, _DIM)]
+        return [Segment(self._name("") + text, DIM)]

@@ -56,6 +56,7 @@ def list_recordings(
         else:
             for file, place in _expanded(path, left_out):
                 found.add_file(file, place)
+    left_out -= found.files
     if left_out:
         files = f"{counted(len(left_out), 'file')} of kinds that cannot be read"
         say(f"left out: {files} ({_kinds(left_out)}); convert them, to FLAC say")
@@ -80,8 +81,13 @@ class _Files:
     def recordings(self) -> list[Recording]:
         return list(self._found.values())
 
+    @property
+    def files(self) -> set[str]:
+        """Their own names."""
+        return set(self._found)
+
     def add(self, recording: Recording, real: str, is_link: bool = False) -> None:
-        """`real`: the file's own name. `is_link`: it was named by another."""
+        """`real`: the file's own name. `is_link`: it was named by another, or below a link."""
         if real in self._links and not is_link:
             self._links.remove(real)
             del self._found[real]
@@ -93,9 +99,10 @@ class _Files:
     def add_file(self, file: Path, place: str) -> None:
         recording = _looked_at(file, place)
         if recording.unusable:
-            self.add(recording, recording.path)
+            self.add(recording, os.path.abspath(file))  # noqa: PTH100, as it takes any name
         else:
-            self.add(recording, os.path.realpath(file), file.is_symlink())
+            real, plain = os.path.realpath(file), os.path.abspath(file)  # noqa: PTH100
+            self.add(recording, real, is_link=real != plain)
 
 
 def check_places(recordings: Iterable[Recording]) -> None:

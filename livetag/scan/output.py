@@ -15,7 +15,8 @@ def form_of(name: str, product: Product, wanted: str | None = None) -> str:
     """The form that an output's ending says, else the one `wanted`, else the usual one.
 
     Raises `UsageError` where the two differ, for `-`, and for another ending: who names
-    `events.json` wants a file. A folder's name has one where it is there, or ends with a slash.
+    `events.json` wants a file. A folder's name has one where it ends with a slash, or is there, on
+    this machine.
     """
     if name == "-":
         raise UsageError(

@@ -153,7 +153,7 @@ class _Worker:
     def check_began(self) -> None:
         """Raise `LivetagError` where it ended by itself before it began: so would all others."""
         self._process.join()
-        if not self._began and 0 < (self._process.exitcode or 0) < _SERVER_IS_GONE:
+        if not self._began and 0 <= (self._process.exitcode or 0) < _SERVER_IS_GONE:
             raise LivetagError(
                 "the scan's workers cannot begin: each imports the program that scans, which has "
                 'to be a file whose own work begins below `if __name__ == "__main__":`'

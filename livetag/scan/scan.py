@@ -40,7 +40,8 @@ class Scan:
     def __enter__(self) -> Self:
         """Raises `UsageError` where the output is another's, and `LivetagError`.
 
-        So where annotations cannot be; once a scan has begun, that is for each recording to tell.
+        Also where annotations cannot be written, but for a scan that goes on: there, that is each
+        recording's error.
         """
         if self._job.annotations and any(is_address(one.path) for one in self._recordings):
             raise UsageError("annotations go beside recordings of this machine, not to addresses")

@@ -39,7 +39,7 @@ _BOUNDS: dict[Compiled, Bounds] = {
 def compile_model(weights: Weights, precision: Compiled, target: Path) -> Report:
     """Compile, check against Keras over several sounds, and write `target` and its report.
 
-    Raises `ModelError`, and keeps nothing, where the two differ by more than an export may.
+    Raises `ModelError`, and keeps nothing, where the two differ by more than `_BOUNDS` allow.
     """
     import keras
     import tensorflow as tf

@@ -1,11 +1,12 @@
 """The network in int8, as livetag runs it: the only room that imports ai-edge-quantizer.
 
 Nearly all of the network's multiplications are in convolutions of 1 by 1. These become products of
-matrices here, with a row for each place: LiteRT then rounds each row to 8 bits as it comes, within
-the row's own range. Their weights are rounded beforehand, each output's within its own. Everything
-else stays in float32. So nothing is calibrated, and what is loud does not coarsen what is quiet:
-with one range for a whole layer, as the export in int8 has it, three times as many decisions come
-out otherwise than in float32 (`python benchmarks/precisions.py`).
+matrices here, with a row for each place, as the last layer is one already: LiteRT then rounds each
+row to 8 bits as it comes, within the row's own range. Their weights are rounded beforehand, each
+output's within its own. Everything else stays in float32. So nothing is calibrated, and what is
+loud does not coarsen what is quiet: with one range for a whole layer, as the export in int8 has it,
+three times as many decisions come out otherwise than in float32
+(`python benchmarks/precisions.py`).
 """
 
 import importlib.util
