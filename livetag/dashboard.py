@@ -24,6 +24,7 @@ _ALARM = ALERT + Style(reverse=True)
 _STALLED_AFTER_S = 1.0
 _OPENING_S = 5.0
 _TWO_COLUMNS_WIDTH = 64  # from which on an alert's name has room beside what sounds
+_RULE_WIDTH = 9  # of a rule, beside its titles
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,9 @@ class Dashboard:
         alerts = f"Alerts ({state.alerts}){', or why not' if self.explain else ''}"
         if draw.width < _TWO_COLUMNS_WIDTH:
             lines = [draw.fit(line) for line in self._alerts(draw, draw.width - 1, rows)]
-            return [draw.rule(alerts, sounding), *lines, *[draw.fit([])] * (rows - len(lines))]
+            fits = len(alerts) + len(sounding) + _RULE_WIDTH <= draw.width
+            rule = draw.rule(alerts, sounding if fits else "")
+            return [rule, *lines, *[draw.fit([])] * (rows - len(lines))]
         columns = self._sounding(draw, rows), self._alerts(draw, draw.right_width, rows)
         return [draw.columns_rule(sounding, alerts), *draw.columns(*columns, rows)]
 

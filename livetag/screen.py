@@ -15,6 +15,7 @@ from livetag.relay import Relay
 
 LEAVES_SCREEN = "\x1b[?25h\x1b[?1049l"
 """Shows the cursor, and the terminal as it was: for when nothing else can be done any more."""
+_LEAVING_SECONDS = 0.5  # until it is written; a terminal that is stopped is not waited for
 
 
 class Screen:
@@ -58,11 +59,19 @@ class Screen:
             self._live.update(frame, refresh=True)
 
     def close(self) -> None:
-        """Leave the terminal as it was before the first frame."""
-        live, self._live = self._live, None
-        if live is not None:
+        """Leave the terminal as it was before the first frame.
+
+        It is open until that is written: what goes to the terminal meanwhile would be lost.
+        """
+        if self._live is None:
+            return
+        try:
             with contextlib.suppress(OSError):
-                live.stop()
+                self._live.stop()
+            if self.relay is not None:
+                self.relay.drain(_LEAVING_SECONDS)
+        finally:
+            self._live = None
 
 
 def _in_foreground() -> bool:

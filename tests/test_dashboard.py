@@ -254,6 +254,13 @@ def test_a_narrow_screen_has_the_alerts_alone_over_its_whole_width(
     assert not any(line.startswith((" Music", "!Smoke detector, smoke alarm ")) for line in lines)
 
 
+def test_a_narrow_screen_has_no_title_that_runs_into_another(state: MonitorState) -> None:
+    lines = Dashboard(state, top=3, explain=True).lines(40, 12)
+    drawn = ["".join(segment.text for segment in line) for line in lines]
+    rule = next(line for line in drawn if "Alerts (2), or why not" in line)
+    assert "Sounding" not in rule
+
+
 def test_a_late_alert_is_listed_with_the_time_and_score_at_which_it_came(
     state: MonitorState, labels: ClassMap
 ) -> None:

@@ -133,3 +133,27 @@ def test_each_frame_has_the_size_that_the_terminal_has_now(
         screen.draw(Text("x"))
         lines.append(terminal.getvalue().rpartition("\x1b[H")[2].split("\n"))
     assert [(len(one), len(one[-1])) for one in lines] == [(3, 30), (2, 10), (2, 10)]
+
+
+class NotedRelay:
+    """A relay that notes whether the screen is open while it is waited for."""
+
+    gone, waiting = False, 0
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self.open_while_drained: list[bool] = []
+
+    def drain(self, _: float) -> None:
+        self.open_while_drained.append(self._screen.is_open)
+
+
+def test_it_is_open_until_the_terminal_has_been_given_back(screen: Screen) -> None:
+    """What another thread writes before would go to a screen that nobody sees again."""
+    relay = NotedRelay(screen)
+    screen.relay = cast(Relay, relay)
+    screen.draw(Text("one"))
+    screen.close()
+    screen.close()
+    assert relay.open_while_drained == [True]
+    assert not screen.is_open

@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
                     bar.show(tally)
         except KeyboardInterrupt:
             done = f"{scan.done:,} of {len(recordings):,} recordings are done"
-            tell(f"{done}; the same command goes on with the others")
+            tell(f"{done}; the same command does the others, each from its start")
             raise
         scan.finish()
     return _concluded(tell, job, recordings, tally, scan.state)
