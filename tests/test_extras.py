@@ -21,6 +21,8 @@ from livetag.cli import main
         ("fsspec", "cluster", "scan a -o s3://bucket/events.csv"),
         ("openvino", "bfloat16", "scan a -o events.csv --precision bfloat16"),
         ("openvino", "bfloat16", "classify a/dog.wav --precision bfloat16"),
+        ("ai_edge_quantizer", "int8", "classify a/dog.wav --precision int8"),
+        ("ai_edge_quantizer", "int8", "scan a -o events.csv --precision int8"),
         ("onnxruntime", "onnx", "model export -o yamnet.onnx"),
         ("sklearn", "evaluate", "evaluate ."),
         ("matplotlib", "evaluate", "evaluate . --plot classes.png"),

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from waiting import PATIENCE_SECONDS, wait_until
 
 from livetag import fanout, outlet
 from livetag.events import AudioBlock, Gap, Item, Level
 from livetag.fanout import FanOut
 from livetag.sinks.base import Sink
 
-PATIENCE_SECONDS = 30.0  # until a test that hangs gives up
 BACKLOG = 5
 
 
@@ -130,14 +130,6 @@ def gaps(count: int, first: int = 0) -> list[Gap]:
 
 def block(number: int = 0) -> AudioBlock:
     return AudioBlock(np.zeros(100, np.float32), 100 * number)
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Wait for what a sink's thread does after its last sign."""
-    deadline, pause = time.monotonic() + PATIENCE_SECONDS, threading.Event()
-    while not holds():
-        assert time.monotonic() < deadline
-        pause.wait(0.001)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from conftest import FakeClassifier
 from rich.console import Console
+from waiting import PATIENCE_SECONDS, wait_until
 
 from livetag.detector import Detector
 from livetag.errors import InputError, LivetagError, UsageError
@@ -52,7 +53,6 @@ from livetag.yamnet.params import Params
 
 RATE_HZ = 16_000
 BLOCK = 1_600  # 0.1 s
-PATIENCE_SECONDS = 30.0  # until a test that hangs gives up
 
 Blocks = Callable[[threading.Event], Iterable[AudioBlock]]
 
@@ -135,14 +135,6 @@ class HangingSink(NotingSink):
         self.hangs.set()
         self.go_on.wait(PATIENCE_SECONDS)
         super().write(item)
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Wait for what another thread does, a sink's or the worker's."""
-    deadline, pause = time.monotonic() + PATIENCE_SECONDS, threading.Event()
-    while not holds():
-        assert time.monotonic() < deadline
-        pause.wait(0.001)
 
 
 def sound(loud_seconds: float, quiet_seconds: float = 0.0) -> list[AudioBlock]:

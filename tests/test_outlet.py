@@ -3,18 +3,17 @@
 import errno
 import queue
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from waiting import PATIENCE_SECONDS, wait_until
 
 from livetag import outlet
 from livetag.events import AudioBlock, Gap, Item, Level
 from livetag.outlet import Outlet
 from livetag.sinks.base import LeftOutError
 
-PATIENCE_SECONDS = 30.0  # until a test that hangs gives up
 ROOM = 5
 FULL = OSError(errno.ENOSPC, "No space left on device")
 TRYING = (
@@ -121,13 +120,6 @@ class Bench:
 
 def gaps(count: int, first: int = 0, reason: str = "overflow") -> list[Gap]:
     return [Gap(1_000.0, float(number), 0.1, reason) for number in range(first, first + count)]
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline, pause = time.monotonic() + PATIENCE_SECONDS, threading.Event()
-    while not holds():
-        assert time.monotonic() < deadline
-        pause.wait(0.001)
 
 
 def test_a_sink_that_fails_is_told_once_and_tried_until_it_works() -> None:

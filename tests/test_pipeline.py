@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soxr
 from conftest import FakeClassifier
+from deciding import ONE_WINDOW_EACH
 
 from livetag.detector import OFFSET_HEARD_SECONDS, Detector
 from livetag.events import (
@@ -39,17 +40,7 @@ from livetag.yamnet.labels import ClassMap
 from livetag.yamnet.params import Params
 
 RATE_HZ = 16_000
-ONE_WINDOW_EACH: dict[str, Any] = {
-    "threshold": 0.5,
-    "release": 0.5,
-    "confirm": (1, 1),
-    "sure": 1.0,
-    "short": (),
-    "hold_seconds": 0.5,
-    "max_seconds": 1_000.0,
-    "cooldown_seconds": 0.0,
-    "alert": (),
-}
+HALF_A_SECOND_HELD = ONE_WINDOW_EACH | {"hold_seconds": 0.5}
 
 
 def loud(seconds: float, rate_hz: int = RATE_HZ) -> FloatArray:
@@ -75,7 +66,7 @@ def analysis(
 ) -> Iterator[Item]:
     """What the pipeline makes of blocks, by rules that are set here and not the defaults."""
     params = Params(patch_hop_seconds=hop_seconds)
-    config = convert(ONE_WINDOW_EACH | values, "the test")
+    config = convert(HALF_A_SECOND_HELD | values, "the test")
     detector = Detector(resolve(config, labels), params)
     return analyze(blocks, rate_hz, classifier or FakeClassifier(), detector, params)
 

@@ -7,15 +7,13 @@ import os
 import pty
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE_SECONDS, wait_until
 
 from livetag.relay import MOST_CHARACTERS, Relay, relayed_stderr
-
-PATIENCE_SECONDS = 30.0
 
 
 class Pipe:
@@ -36,13 +34,6 @@ def pipe() -> Iterator[Pipe]:
     yield made
     made.reading.close()
     made.writing.close()
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline, pause = time.monotonic() + PATIENCE_SECONDS, threading.Event()
-    while not holds():
-        assert time.monotonic() < deadline
-        pause.wait(0.001)
 
 
 def test_what_is_written_arrives_in_order(pipe: Pipe) -> None:

@@ -38,6 +38,15 @@ def heard(timeline: Timeline, clock: Clock, seconds: float) -> AudioBlock:
     return timeline.block(timeline.untold(sound(seconds)), clock.now, 0.0)
 
 
+def come_with_what_was_told_of(timeline: Timeline, clock: Clock) -> None:
+    """Have samples come at 102 s whose first quarter of a second was told of as lost already."""
+    heard(timeline, clock, 1.0)
+    timeline.break_off(clock.now)
+    clock.now = 102.0
+    timeline.silence(clock.now, "ended")
+    timeline.resume(101.75, "ended")
+
+
 def told(block: AudioBlock) -> tuple[int, int, str, int]:
     return block.first_sample, block.lost_before, block.gap_reason, len(block.samples)
 
@@ -127,11 +136,7 @@ def test_samples_that_are_older_than_what_was_told_of_are_not_heard_twice(
     timeline: Timeline, clock: Clock
 ) -> None:
     """A sound server may hand a new stream what it has kept. One sample says that it is a gap."""
-    heard(timeline, clock, 1.0)
-    timeline.break_off(clock.now)
-    clock.now = 102.0
-    timeline.silence(clock.now, "ended")
-    timeline.resume(101.75, "ended")
+    come_with_what_was_told_of(timeline, clock)
     assert len(timeline.untold(sound(0.125))) == 0
     samples = timeline.untold(sound(0.25))
     assert len(samples) == 2_000 - 1
@@ -145,11 +150,7 @@ def test_samples_that_are_older_than_what_was_told_of_are_not_heard_twice(
 def test_an_outage_before_those_have_all_come_goes_on_where_it_was_told_of(
     timeline: Timeline, clock: Clock
 ) -> None:
-    heard(timeline, clock, 1.0)
-    timeline.break_off(clock.now)
-    clock.now = 102.0
-    timeline.silence(clock.now, "ended")
-    timeline.resume(101.75, "ended")
+    come_with_what_was_told_of(timeline, clock)
     assert len(timeline.untold(sound(0.125))) == 0
     assert timeline.break_off(101.875) == 102.0
     clock.now = 102.5

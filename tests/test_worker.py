@@ -3,15 +3,15 @@
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pytest
+from waiting import PATIENCE_SECONDS, wait_until
 
 from livetag.events import AudioBlock, Item, Level
 from livetag.worker import HANGS_SECONDS, Done, Handed, Worker
 
-PATIENCE_SECONDS = 30.0
 BLOCK = AudioBlock(np.zeros(16, np.float32), 0)
 
 
@@ -33,13 +33,6 @@ def taken(running: Worker) -> list[Item]:
         found.append(handed.item)
     assert handed.error is None
     return found
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline, pause = time.monotonic() + PATIENCE_SECONDS, threading.Event()
-    while not holds():
-        assert time.monotonic() < deadline
-        pause.wait(0.001)
 
 
 def test_items_come_in_order_and_then_the_end() -> None:

@@ -66,13 +66,13 @@ class Job:
 
     def __post_init__(self) -> None:
         """Raises `UsageError` for what cannot be."""
-        _ = self.rules, self.params
+        rules, _ = self.rules, self.params
         forms = _EMBEDDING_FORMS if self.product == "embeddings" else _TABLE_FORMS
         if self.form not in forms:
             raise UsageError(f"{self.product} go to {' or '.join(forms)}, and not to {self.form}")
         if self.form == "parquet":
             parquet.check_installed()
-        self.rules.check_dated(self.began)
+        rules.check_dated(self.began)
 
     @property
     def params(self) -> Params:
