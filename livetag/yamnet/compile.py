@@ -11,7 +11,6 @@ from pathlib import Path
 
 from livetag.cache import cache_lock, read_cached
 from livetag.errors import ModelError
-from livetag.yamnet.int8 import check_installed
 from livetag.yamnet.precision import Precision
 from livetag.yamnet.tensorflow_process import run_apart
 from livetag.yamnet.weights import PUBLISHED, Progress, Weights, inspect, obtain_weights
@@ -111,6 +110,8 @@ def obtain_model(
     if ready is not None:
         return ready
     if precision == "int8":
+        from livetag.yamnet.int8 import check_installed
+
         check_installed()
     weights = obtain_weights(named, cache, progress, say)
     with cache_lock(cache, say):
