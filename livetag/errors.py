@@ -48,6 +48,11 @@ class ModelError(LivetagError):
     exit_code = 4
 
 
+def not_installed(need: str, extra: str) -> UsageError:
+    """The error where an extra is missing. `need`: what needs what, `pictures need matplotlib`."""
+    return UsageError(f"{need}, which is not installed: pip install 'livetag[{extra}]'")
+
+
 @contextlib.contextmanager
 def writing(path: Path | str) -> Iterator[None]:
     """Have an `OSError` of what is within name what could not be written, as a `LivetagError`."""

@@ -10,7 +10,7 @@ from math import isnan, nan
 from statistics import fmean
 from typing import Any
 
-from livetag.errors import UsageError
+from livetag.errors import UsageError, not_installed
 from livetag.evaluation.event_lists import ListedEvent, Pair
 
 _MOST_CELLS = 20_000_000
@@ -74,9 +74,7 @@ def check_installed() -> None:
     try:
         import sed_eval  # noqa: F401
     except ModuleNotFoundError as error:
-        raise UsageError(
-            "--events needs sed_eval, which is not installed: pip install 'livetag[evaluate]'"
-        ) from error
+        raise not_installed("--events needs sed_eval", "evaluate") from error
 
 
 def score_events(pairs: Iterable[Pair], labels: list[str], rules: Rules) -> EventScores:

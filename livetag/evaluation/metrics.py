@@ -23,7 +23,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from livetag.errors import UsageError
+from livetag.errors import not_installed
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float32]
@@ -73,9 +73,7 @@ def check_installed() -> None:
     try:
         import sklearn.metrics  # noqa: F401
     except ModuleNotFoundError as error:
-        raise UsageError(
-            "evaluate needs scikit-learn, which is not installed: pip install 'livetag[evaluate]'"
-        ) from error
+        raise not_installed("evaluate needs scikit-learn", "evaluate") from error
 
 
 def measure(truth: BoolArray, scores: FloatArray) -> list[ClassMetrics]:

@@ -6,7 +6,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from livetag.errors import UsageError
+from livetag.errors import UsageError, not_installed
 from livetag.evaluation.metrics import Summary
 from livetag.evaluation.report import Report
 from livetag.text import printable
@@ -39,9 +39,7 @@ def picture_format(path: Path) -> str:
     try:
         import matplotlib as _  # noqa: F401
     except ModuleNotFoundError as error:
-        raise UsageError(
-            "--plot needs matplotlib, which is not installed: pip install 'livetag[evaluate]'"
-        ) from error
+        raise not_installed("--plot needs matplotlib", "evaluate") from error
     return found
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from livetag.errors import UsageError
+from livetag.errors import not_installed
 from livetag.plot.axes import frequency_marks, time_marks
 from livetag.plot.overview import Overview, Row
 from livetag.plot.palette import ALERT, EVENT, WAVEFORM
@@ -44,9 +44,7 @@ def check_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
-        raise UsageError(
-            "pictures need matplotlib, which is not installed: pip install 'livetag[plot]'"
-        ) from error
+        raise not_installed("pictures need matplotlib", "plot") from error
 
 
 def image(seen: Overview, rows: list[Row], form: str) -> bytes:

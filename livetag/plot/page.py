@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from livetag.errors import UsageError
+from livetag.errors import not_installed
 from livetag.events import EventEnd, FloatArray
 from livetag.halfblocks import MAGMA
 from livetag.plot.axes import SHORT_S, band_centres_hz, clock, frequency_marks
@@ -41,9 +41,7 @@ def check_plotly() -> None:
     try:
         import plotly  # noqa: F401
     except ImportError as error:
-        raise UsageError(
-            "pages need plotly, which is not installed: pip install 'livetag[plot]'"
-        ) from error
+        raise not_installed("pages need plotly", "plot") from error
 
 
 def page(seen: Overview, rows: list[Row], sound: bytes, note: str = "") -> bytes:

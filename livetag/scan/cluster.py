@@ -11,7 +11,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Self
 
-from livetag.errors import LivetagError, UsageError
+from livetag.errors import LivetagError, UsageError, not_installed
 from livetag.scan.worker import Broken, Done, Failed, RecordingWork, Report, Task
 
 _AHEAD = 4
@@ -29,10 +29,7 @@ def check_installed() -> None:
     try:
         import distributed  # noqa: F401
     except ImportError as error:
-        raise UsageError(
-            "--engine dask needs distributed, which is not installed: pip install "
-            "'livetag[cluster]'"
-        ) from error
+        raise not_installed("--engine dask needs distributed", "cluster") from error
 
 
 class Cluster:

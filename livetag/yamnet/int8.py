@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from livetag.errors import UsageError
+from livetag.errors import not_installed
 from livetag.yamnet.export_graph import Outputs
 from livetag.yamnet.features import FloatArray
 from livetag.yamnet.params import Params
@@ -27,10 +27,7 @@ that came out otherwise did so for that."""
 def check_installed() -> None:
     """Raise `UsageError` where what makes the model is missing. To run it takes LiteRT alone."""
     if importlib.util.find_spec("ai_edge_quantizer") is None:
-        raise UsageError(
-            "the model in int8 is made with ai-edge-quantizer, which is not installed: "
-            "pip install 'livetag[int8]'"
-        )
+        raise not_installed("the model in int8 is made with ai-edge-quantizer", "int8")
 
 
 def build_row_graph(model: Any) -> Any:

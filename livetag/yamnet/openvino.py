@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from livetag.errors import ModelError, UsageError
+from livetag.errors import ModelError, UsageError, not_installed
 from livetag.stderr import native_stderr_silenced
 from livetag.yamnet.classifier import BATCH_PATCHES, EMBEDDING_SIZE, Classifier, Prediction
 from livetag.yamnet.features import FloatArray
@@ -92,9 +92,7 @@ def opened() -> Any:
     try:
         import openvino
     except ImportError as error:
-        raise UsageError(
-            "bfloat16 needs OpenVINO, which is not installed: pip install 'livetag[bfloat16]'"
-        ) from error
+        raise not_installed("bfloat16 needs OpenVINO", "bfloat16") from error
     finally:
         if sys.modules.get(_TELEMETRY) is None:
             sys.modules.pop(_TELEMETRY, None)
